@@ -1,0 +1,35 @@
+# Each target builds .venv when it is missing or older than the lists of packages.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: tag test lab notebooks lint lock accuracy
+
+tag: .venv/built  ## tag the demo pictures; results in runs/tags
+	@mkdir -p runs
+	$(BIN)/papermill -k python3 notebooks/03_tag_batch.ipynb runs/03_tag_batch.ipynb -p output_dir runs/tags
+
+test: .venv/built  ## all tests
+	$(BIN)/python -m pytest
+
+lab: .venv/built  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+notebooks: .venv/built  ## run the notebooks on their defaults and keep the outputs
+	$(BIN)/python tests/execute_notebooks.py
+
+accuracy: .venv/built  ## recall, precision and mAP of the demo detector on scenes it has never seen
+	$(BIN)/python -m wanwu_nb.demo.accuracy
+
+lint: .venv/built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lock: .venv/built  ## write the installed versions to constraints.txt
+	$(BIN)/pip freeze --exclude-editable | sed 's/ @ .*//' > constraints.txt
+
+.venv/built: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
+		{ echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lab,test]'
+	@touch $@

@@ -1,0 +1,107 @@
+"""Charts and pictures with boxes, one style, Chinese rendered with a font that comes with a dependency."""
+
+import heapq
+import importlib.util
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: colour-blind safe
+SHEET_WIDTH = 1500
+
+
+@cache
+def chinese_font() -> Path:
+    """The path of Noto Sans SC (OFL), which the package zhplot carries. Raises FileNotFoundError, never draws boxes."""
+    package = importlib.util.find_spec("zhplot")  # located, not imported: importing it changes matplotlib's settings
+    for folder in package.submodule_search_locations if package else ():
+        path = Path(folder) / "fonts" / "NotoSansSC-Regular.ttf"
+        if path.is_file():
+            return path
+    raise FileNotFoundError("the Chinese font NotoSansSC-Regular.ttf is missing: run `pip install zhplot`")
+
+
+def style() -> None:
+    """Set matplotlib up for all charts: the Chinese font, light grid, no frame."""
+    font_manager.fontManager.addfont(chinese_font())
+    matplotlib.rcParams.update(
+        {
+            "font.family": [font_manager.FontProperties(fname=chinese_font()).get_name(), "sans-serif"],
+            "axes.unicode_minus": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlelocation": "left",
+            "axes.titleweight": "bold",
+            "figure.dpi": 110,
+        }
+    )
+
+
+def label_chart(labels: dict[str, int], top: int = 20) -> Axes:
+    """Bars of the `top` most frequent labels."""
+    style()
+    rows = sorted(labels.items(), key=lambda row: -row[1])[:top][::-1]
+    _, axes = plt.subplots(figsize=(8, 1.2 + 0.28 * max(1, len(rows))))
+    bars = axes.barh([name for name, _ in rows], [count for _, count in rows], color=COLOURS[0])
+    axes.bar_label(bars, padding=3)
+    axes.set_xlabel("objects 物体数")
+    axes.set_title(f"Most frequent labels 最常见的标签 ({len(rows)} of {len(labels)})")
+    axes.margins(x=0.08)
+    return axes
+
+
+def contact_sheet(image_dir: Path, output_dir: Path, count: int = 12, columns: int = 3) -> Image.Image:
+    """The `count` tagged pictures with the least sure objects, annotated, least sure first."""
+    found = heapq.nsmallest(count, read_doubtful(output_dir), key=lambda row: row[0])
+    cell = SHEET_WIDTH // columns, round(SHEET_WIDTH / columns * 0.64)
+    rows = max(1, -(-len(found) // columns))
+    sheet = Image.new("RGB", (cell[0] * columns, cell[1] * rows), "white")
+    for i, (_, result) in enumerate(found):
+        with Image.open(image_dir / result["image"]) as photo:
+            picture = annotate(ImageOps.exif_transpose(photo).convert("RGB"), result["objects"])
+        tile = captioned(picture, result["image"], cell)
+        sheet.paste(tile, (i % columns * cell[0], i // columns * cell[1]))
+    return sheet
+
+
+def read_doubtful(output_dir: Path) -> Iterable[tuple[tuple[float, str], dict]]:
+    """((lowest confidence, name), result) of every picture in which something was found."""
+    for path in sorted((output_dir / "images").rglob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result["objects"]:
+            yield (min(o["confidence"] for o in result["objects"]), result["image"]), result
+
+
+def annotate(photo: Image.Image, objects: list[dict]) -> Image.Image:
+    """Draw boxes with label and confidence, a colour a label; sizes follow the photo's."""
+    draw = ImageDraw.Draw(photo)
+    line = max(2, max(photo.size) // 320)
+    font = ImageFont.truetype(str(chinese_font()), max(14, max(photo.size) // 42))
+    for i, found in enumerate(reversed(objects)):
+        colour = COLOURS[found["label_id"] % len(COLOURS)]
+        text = f"{found['label']} {found['confidence']:.2f}"
+        x, y = found["bbox"][:2] if found["bbox"] else (line, line + i * 1.3 * font.size)
+        if found["bbox"]:
+            draw.rectangle(found["bbox"], outline=colour, width=line)
+        right, height = draw.textlength(text, font), 1.25 * font.size
+        x, y = min(x, photo.width - right - 2 * line), max(0, y - height if found["bbox"] else y)
+        draw.rectangle((x, y, x + right + 2 * line, y + height), fill=colour)
+        draw.text((x + line, y - 0.12 * font.size), text, "white", font)
+    return photo
+
+
+def captioned(picture: Image.Image, caption: str, cell: tuple[int, int]) -> Image.Image:
+    """A cell of the sheet: the picture as large as fits, its name below."""
+    tile = Image.new("RGB", cell, "white")
+    font = ImageFont.truetype(str(chinese_font()), 18)
+    picture = ImageOps.contain(picture, (cell[0] - 16, cell[1] - 40), Image.Resampling.LANCZOS)
+    tile.paste(picture, ((cell[0] - picture.width) // 2, 8))
+    ImageDraw.Draw(tile).text((cell[0] / 2, cell[1] - 28), caption, "#333", font, anchor="ma")
+    return tile

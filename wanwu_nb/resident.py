@@ -1,0 +1,89 @@
+"""The resident model: loaded once, on one device, in one precision, and then asked again and again."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from .checkpoints import Checkpoint, open_checkpoint
+from .detections import Detections, Selection, detect
+from .images import decode, fit
+from .tuning import DTYPES, Choice, choose_device, choose_precision
+
+BATCH_SIZE = 8
+
+
+class ResidentModel:
+    """A network in memory, in evaluation mode, that tags batches of pictures.
+
+    `checkpoint` holds the name, input spec, labels and fingerprint; `device` and `precision` are Choices with reasons.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: Choice, precision: Choice):
+        self.checkpoint, self.device, self.precision = checkpoint, device, precision
+        self.dtype = DTYPES[precision.value]
+        network: nn.Module = checkpoint.network.eval()
+        self.network = network.to(device.value, self.dtype, memory_format=torch.channels_last)
+        spec = checkpoint.spec
+        self.mean, self.std = (
+            torch.tensor(values, device=device.value).view(1, 3, 1, 1) * 255 for values in (spec.mean, spec.std)
+        )
+        self.load_seconds = 0.0
+
+    @classmethod
+    def load(cls, model: str = "demo", device: str = "auto", precision: str = "auto") -> "ResidentModel":
+        """Load `model` ("demo" or a model folder) for good.
+
+        Raises FileNotFoundError or ValueError, in one sentence, for a model, device or precision that cannot be had.
+        """
+        started = time.perf_counter()
+        chosen = choose_device(device)
+        resident = cls(open_checkpoint(model), chosen, choose_precision(precision, chosen.value))
+        resident.load_seconds = time.perf_counter() - started
+        return resident
+
+    @torch.inference_mode()
+    def forward(self, batch: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Run one batch, uint8 [B,3,H,W] on the CPU; boxes [B,K,4], scores [B,K], class ids [B,K] come back there.
+
+        Transferred as bytes; cast and normalised on the device, once for the whole batch.
+        """
+        images = (batch.to(self.device.value, non_blocking=True).float() - self.mean) / self.std
+        images = images.to(self.dtype, memory_format=torch.channels_last)
+        boxes, scores, class_ids = self.network(images)
+        return None if boxes is None else boxes.float().cpu(), scores.float().cpu(), class_ids.long().cpu()
+
+    def predict(
+        self,
+        pictures: Sequence[str | Path | Image.Image],
+        conf_threshold: float = 0.3,
+        nms_iou: float = 0.5,
+        top_k: int = 100,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[Detections]:
+        """Tag a few pictures (paths or PIL images): one Detections each, boxes in the photo's pixels.
+
+        Raises images.UnreadableImage for one that cannot be decoded; for folders, `tag_folder` carries on instead.
+        """
+        selection = Selection(conf_threshold, nms_iou, top_k)
+        found = []
+        for start in range(0, len(pictures), batch_size):
+            fitted = [fit(decode(picture), self.checkpoint.spec) for picture in pictures[start : start + batch_size]]
+            batch = full_batch([image for image, _ in fitted], batch_size)
+            placements = [placement for _, placement in fitted]
+            found += detect(self.forward(batch), placements, self.checkpoint.labels, selection)
+        return found
+
+    def __repr__(self) -> str:
+        return (
+            f"ResidentModel({self.checkpoint.name!r}, {len(self.checkpoint.labels)} classes, "
+            f"{self.device.value} ({self.device.reason}), {self.precision.value} ({self.precision.reason}))"
+        )
+
+
+def full_batch(images: list[Tensor], batch_size: int) -> Tensor:
+    """Stack fitted pictures, repeating the last, to the one batch shape: so results cannot depend on how many came."""
+    return torch.stack(images + images[-1:] * (batch_size - len(images)))

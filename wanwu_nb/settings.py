@@ -1,0 +1,65 @@
+"""A notebook's parameters: typed, within bounds, unknown names refused. One list, for notebook and `tag_folder`."""
+
+import difflib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class Settings(BaseModel):
+    """The parameters of notebooks/03_tag_batch.ipynb. The names are an interface: schedules depend on them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_dir: str = Field("demo", min_length=1, description='folder of pictures, sub-folders too; "demo" draws some')
+    output_dir: str = Field("runs/tags", min_length=1, description="where results go, and where a run resumes")
+    model: str = Field("demo", min_length=1, description='"demo", or a model folder')
+    batch_size: int = Field(8, ge=1, le=1024, description="pictures in one forward")
+    conf_threshold: float = Field(0.3, ge=0, le=1, description="keep objects at least this sure")
+    nms_iou: float = Field(0.5, ge=0, le=1, description="drop a box that overlaps a surer one of its class by more")
+    top_k: int = Field(100, ge=1, description="objects kept a picture at most")
+    device: str = Field("auto", min_length=1, description='"auto", "cpu", "cuda", "cuda:1"')
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = Field("auto", description='"auto", "fp32", "fp16", "bf16"')
+    workers: int = Field(0, ge=0, le=256, description="decoding threads; 0: by cores")
+    resume: bool = Field(True, description="leave finished pictures alone")
+    limit: int = Field(0, ge=0, description="only the first N pictures; 0: all")
+    max_failed: float = Field(0.1, ge=0, le=1, description="the run fails above this share of failed pictures")
+    demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn for image_dir="demo"')
+
+
+def check_settings(**values: Any) -> Settings:
+    """Settings from `values`, defaults for the rest. Raises ValueError: one line that names what is wrong."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ValueError("; ".join(explain(problem) for problem in error.errors())) from None
+
+
+def read_parameters(namespace: dict[str, Any]) -> Settings:
+    """Settings from a notebook's `globals()`, where papermill put its parameters.
+
+    A public variable with a plain value that is no parameter is taken for a misspelt one, and refused: papermill itself
+    would run on the defaults. Keep variables of your own private with a leading underscore.
+    """
+    plain = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and (name in Settings.model_fields or isinstance(value, str | int | float | list))
+    }
+    plain.pop("In", None)  # IPython's own list of the cells run
+    missing = [name for name in Settings.model_fields if name not in plain]
+    if missing:
+        raise ValueError(f"parameters {', '.join(missing)} are gone: restore them in the parameters cell")
+    return check_settings(**plain)
+
+
+def explain(problem: dict) -> str:
+    name, value = str(problem["loc"][0]), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(Settings.model_fields)}"
+        return f"unknown parameter {name}: {hint}"
+    if problem["type"] == "string_type":
+        return f"{name} must be text, not {value!r}: papermill's -p makes numbers of digits, use -r {name} {value}"
+    meaning = Settings.model_fields[name].description
+    return f"{name}={value!r} is not valid: {problem['msg'][0].lower()}{problem['msg'][1:]} ({meaning})"
