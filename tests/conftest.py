@@ -1,0 +1,38 @@
+"""Shared by the tests: the demo model, a folder of drawn scenes, and real photographs."""
+
+from pathlib import Path
+
+import pytest
+import skimage
+from PIL import Image
+
+from wanwu_nb import ResidentModel
+from wanwu_nb.demo.scenes import draw_folder
+
+SCENES = 10
+FIRST_SEED = 700_000  # seen neither by the demo nor in training
+
+
+@pytest.fixture(scope="session")
+def model() -> ResidentModel:
+    return ResidentModel.load("demo", device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory) -> Path:
+    """Ten drawn scenes with ground truth; read only."""
+    folder = tmp_path_factory.mktemp("scenes")
+    draw_folder(folder, SCENES, FIRST_SEED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Image.Image:
+    """A real photograph: the astronaut Eileen Collins, 512 x 512, from scikit-image."""
+    return Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB")
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    """Every file below output/images, by relative path."""
+    images = output / "images"
+    return {str(path.relative_to(images)): path.read_bytes() for path in images.rglob("*") if path.is_file()}

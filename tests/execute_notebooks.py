@@ -1,0 +1,54 @@
+"""Run the notebooks on their defaults and keep the outputs, normalised: `make notebooks`.
+
+What varies from run to run without telling anything (timings, widgets, versions) is dropped, paths of the machine are
+shortened, so that a commit shows what changed. The tests hold the committed notebooks to the same form.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import papermill
+from platformdirs import user_cache_path
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+def main() -> None:
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        with tempfile.TemporaryDirectory() as folder:
+            executed = papermill.execute_notebook(path, None, cwd=folder, kernel_name="python3", progress_bar=False)
+            names = {str(Path(folder).resolve()): "…/notebooks", str(user_cache_path("wanwu_nb")): "~/.cache/wanwu_nb"}
+        shorten_paths(executed, names)
+        nbformat.write(normalised(executed), path)
+        print(f"{path.name}: run and written", file=sys.stderr)
+
+
+def normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The form in which notebooks are committed; works in place."""
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {})
+        for output in cell.get("outputs", []):
+            output.pop("transient", None)
+            if "metadata" in output:
+                output["metadata"] = nbformat.from_dict({})
+    return notebook
+
+
+def shorten_paths(notebook: nbformat.NotebookNode, names: dict[str, str]) -> None:
+    """Replace this machine's folders in printed text."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        for holder, key in (
+            (output, "text"),
+            (output.get("data", {}), "text/plain"),
+            (output.get("data", {}), "text/html"),
+        ):
+            for path, short in names.items() if key in holder else ():
+                holder[key] = holder[key].replace(path, short)
+
+
+if __name__ == "__main__":
+    main()
