@@ -18,7 +18,7 @@ notebooks: .venv/built  ## run the notebooks on their defaults and keep the outp
 	$(BIN)/python tests/execute_notebooks.py
 
 accuracy: .venv/built  ## recall, precision and mAP of the demo detector on scenes it has never seen
-	$(BIN)/python -m wanwu_nb.demo.accuracy
+	$(BIN)/python -m wanwu_nb.demo.accuracy --record benchmarks/results/demo_accuracy.json
 
 lint: .venv/built
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import ResidentModel, tag_folder
+from ..tuning import environment
 from .scenes import EFFECTS, draw_folder
 
 UNSEEN_SEED = 500_000  # tagging demo: from 0; training: from 1,000,000
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="scenes to draw")
     parser.add_argument("--threshold", type=float, default=0.3)
     parser.add_argument("--effect", choices=EFFECTS, default="")
+    parser.add_argument("--record", type=Path, help="write the figures to this JSON file")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(given.count, given.threshold, given.effect, Path(folder))
@@ -88,6 +90,15 @@ def main() -> None:
         low, high = figures[f"{name}_95"]
         print(f"{name:10s} {figures[name]:6.1%}   (95 % interval {low:.1%} to {high:.1%})")
     print(f"{'mAP@0.5':10s} {figures['mAP@0.5']:6.1%}")
+    if given.record:
+        settings = {
+            "count": given.count,
+            "threshold": given.threshold,
+            "effect": given.effect,
+            "first_seed": UNSEEN_SEED,
+        }
+        given.record.parent.mkdir(parents=True, exist_ok=True)
+        given.record.write_text(json.dumps({**settings, **figures, "environment": environment()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
