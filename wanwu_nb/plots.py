@@ -38,7 +38,7 @@ def style() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.titlelocation": "left",
-            "axes.titleweight": "bold",
+            "axes.titlesize": "medium",
             "figure.dpi": 110,
         }
     )

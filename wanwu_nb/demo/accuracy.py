@@ -51,8 +51,8 @@ def judge(truth: Path, results: Path, threshold: float) -> dict[str, float]:
         "products": products,
         "recall": found / products,
         "recall_95": wilson(found, products),
-        "precision": found / int(kept.sum()),
-        "precision_95": wilson(found, int(kept.sum())),
+        "precision": found / max(1, int(kept.sum())),
+        "precision_95": wilson(found, max(1, int(kept.sum()))),
         "mAP@0.5": float(precision[precision > -1].mean()),
     }
 
