@@ -28,8 +28,8 @@ def scenes(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def photograph() -> Image.Image:
-    """A real photograph: the astronaut Eileen Collins, 512 x 512, from scikit-image."""
-    return Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB")
+    """A real photograph: a cup of coffee, 600 x 400, from scikit-image."""
+    return Image.open(Path(skimage.__file__).parent / "data" / "coffee.png").convert("RGB")
 
 
 def contents(output: Path) -> dict[str, bytes]:

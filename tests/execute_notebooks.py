@@ -4,6 +4,7 @@ What varies from run to run without telling anything (timings, widgets, versions
 shortened, so that a commit shows what changed. The tests hold the committed notebooks to the same form.
 """
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,8 @@ def main() -> None:
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as folder:
             executed = papermill.execute_notebook(path, None, cwd=folder, kernel_name="python3", progress_bar=False)
+            if (sheet := Path(folder) / "runs/tags/contact_sheet.jpg").exists():
+                shutil.copy(sheet, NOTEBOOKS.parent / "docs")  # the README shows it
             names = {str(Path(folder).resolve()): "…/notebooks", str(user_cache_path("wanwu_nb")): "~/.cache/wanwu_nb"}
         shorten_paths(executed, names)
         nbformat.write(normalised(executed), path)
