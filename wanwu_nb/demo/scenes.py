@@ -87,8 +87,8 @@ TURN_FOR_ORIENTATION = {
 }
 
 
-def draw_scene(seed: int, size: tuple[int, int] = LANDSCAPE, effect: str = "") -> Scene:
-    """Draw the scene of `seed` at `size` = (width, height), with one of `EFFECTS`: it is on request only."""
+def draw_scene(seed: int, size: tuple[int, int] = LANDSCAPE, effect: str = "", most: int = 5) -> Scene:
+    """Draw the scene of `seed` at `size` = (width, height), one to `most` products, with one of `EFFECTS`."""
     if effect not in EFFECTS:
         raise ValueError(f"effect {effect!r} is none of {', '.join(map(repr, EFFECTS))}")
     rng = np.random.default_rng(seed)
@@ -96,7 +96,7 @@ def draw_scene(seed: int, size: tuple[int, int] = LANDSCAPE, effect: str = "") -
     owner = np.zeros(size[::-1], np.uint8)  # which product, from 1, each pixel shows
     light = rng.uniform(-1, 1)  # -1: from the left, 1: from the right
     sizes, class_ids = [], []
-    for _ in range(rng.integers(1, 6)):
+    for _ in range(rng.integers(1, most + 1)):
         class_id = int(rng.integers(len(PRODUCTS)))
         area = place(rng, canvas, owner, render_turned(rng, class_id, min(size)), light, sizes)
         if area:
