@@ -1,5 +1,8 @@
 """Shared by the tests: the demo model, a folder of drawn scenes, and real photographs."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from wanwu_nb import ResidentModel
 from wanwu_nb.demo.scenes import draw_folder
 
 SCENES = 10
+TAG_BATCH = Path(__file__).parent.parent / "notebooks" / "03_tag_batch.ipynb"
 FIRST_SEED = 700_000  # seen neither by the demo nor in training
 
 
@@ -30,6 +34,13 @@ def scenes(tmp_path_factory) -> Path:
 def photograph() -> Image.Image:
     """A real photograph: a cup of coffee, 600 x 400, from scikit-image."""
     return Image.open(Path(skimage.__file__).parent / "data" / "coffee.png").convert("RGB")
+
+
+def papermill(cwd: Path, *arguments: str, environment: dict | None = None) -> subprocess.CompletedProcess:
+    """Run the tagging notebook as a schedule does, from any folder."""
+    command = [sys.executable, "-m", "papermill", "-k", "python3", TAG_BATCH, "out.ipynb", *map(str, arguments)]
+    variables = os.environ | (environment or {})
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=300)
 
 
 def contents(output: Path) -> dict[str, bytes]:

@@ -5,23 +5,15 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import SCENES, contents
+from conftest import SCENES, TAG_BATCH, contents, papermill
 from execute_notebooks import NOTEBOOKS, normalised
 
 from wanwu_nb.settings import Settings
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
-TAG_BATCH = NOTEBOOKS / "03_tag_batch.ipynb"
-
-
-def papermill(cwd: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run the notebook as a schedule does, from any folder."""
-    command = [sys.executable, "-m", "papermill", "-k", "python3", TAG_BATCH, "out.ipynb", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 def test_there_are_notebooks():

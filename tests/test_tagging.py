@@ -145,10 +145,7 @@ def test_wrong_arguments_write_nothing_over(model, scenes, tagged, tmp_path, wro
 def test_models_that_are_none_say_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         ResidentModel.load(str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match=r"holds no model\.json"):
-        ResidentModel.load(str(tmp_path))
-    (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match=r"lacks model\.safetensors, labels_zh\.json"):
+    with pytest.raises(ValueError, match=r"holds neither a model\.json"):
         ResidentModel.load(str(tmp_path))
 
 
@@ -160,7 +157,7 @@ def test_devices_and_precisions_that_are_none_say_so(choice):
 
 def test_bfloat16_finds_the_same_products(model, scenes):
     paths = sorted(scenes.glob("*.jpg"))[:4]
-    half = ResidentModel.load("demo", "cpu", "bf16").predict(paths, conf_threshold=0.5)
+    half = ResidentModel.load("demo", device="cpu", precision="bf16").predict(paths, conf_threshold=0.5)
     for found, close in zip(model.predict(paths, conf_threshold=0.5), half, strict=True):
         assert sorted(found.names) == sorted(close.names)
 
@@ -168,7 +165,7 @@ def test_bfloat16_finds_the_same_products(model, scenes):
 RUN = """
 import sys, torch
 from wanwu_nb import ResidentModel, tag_folder
-tag_folder(ResidentModel.load("demo", "cpu", "fp32"), sys.argv[1], sys.argv[2], batch_size=2)
+tag_folder(ResidentModel.load("demo", device="cpu", precision="fp32"), sys.argv[1], sys.argv[2], batch_size=2)
 """
 
 

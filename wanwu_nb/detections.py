@@ -19,7 +19,8 @@ class Detections:
     """What was found in one picture, best first.
 
     `boxes` [N,4] xyxy in the upright photo's pixels, or None for a whole-picture tagger; `scores` [N] in 0…1;
-    `class_ids` [N]; `names`, their labels.
+    `class_ids` [N]; `names`, their labels. `invalid` counts what the network gave that cannot be: scores or boxes that
+    are not finite, boxes inverted or wholly outside the photo. They are dropped.
     """
 
     width: int
@@ -28,6 +29,7 @@ class Detections:
     scores: np.ndarray
     class_ids: np.ndarray
     names: list[str]
+    invalid: int = 0
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -48,11 +50,20 @@ def detect(
     """Turn one batch's padded output (CPU tensors, float32) into Detections, one per placement.
 
     Rows beyond the placements are batch padding. A whole-picture tagger (boxes None) always keeps its best tag.
+    Raises ValueError for scores that are none, and class ids without a label: the run cannot go on.
     """
     boxes, scores, class_ids = (t if t is None else t[: len(placements)] for t in raw)
+    possible = scores.isfinite()
+    if (scores[possible] > 1.001).any():
+        raise ValueError(f"scores go up to {scores[possible].max():.3g}, and must lie in 0…1: is a softmax missing?")
     kept = scores >= selection.conf_threshold
+    if boxes is not None:
+        possible &= boxes.isfinite().all(2) & (boxes[..., 2:] > boxes[..., :2]).all(2)
+    invalid = ((kept | ~scores.isfinite()) & ~possible).sum(1).tolist()
+    kept &= possible
     if boxes is None:
-        kept |= torch.zeros_like(kept).scatter_(1, scores.argmax(1, keepdim=True), True)
+        best = scores.nan_to_num(-1.0, -1.0, -1.0).argmax(1, keepdim=True)
+        kept |= torch.zeros_like(kept).scatter_(1, best, True) & possible
         picture, slot = kept.nonzero(as_tuple=True)
     else:
         picture, slot = suppress(boxes, scores, class_ids, kept, selection.nms_iou)
@@ -62,8 +73,8 @@ def detect(
     starts = np.searchsorted(picture.numpy()[order], np.arange(len(placements) + 1))
     rows = [order[a:b][: selection.top_k] for a, b in pairwise(starts)]
     return [
-        in_photo(placement, None if box is None else box[row], score[row], class_id[row], labels)
-        for placement, row in zip(placements, rows, strict=True)
+        in_photo(placement, None if box is None else box[row], score[row], class_id[row], labels, impossible)
+        for placement, row, impossible in zip(placements, rows, invalid, strict=True)
     ]
 
 
@@ -76,10 +87,18 @@ def suppress(boxes: Tensor, scores: Tensor, class_ids: Tensor, kept: Tensor, nms
     return picture[survivors], slot[survivors]
 
 
-def in_photo(placement: Placement, boxes, scores, class_ids, labels: dict[int, str]) -> Detections:
+def in_photo(placement: Placement, boxes, scores, class_ids, labels: dict[int, str], invalid: int) -> Detections:
     if boxes is not None:
         boxes = placement.to_photo(boxes)
         inside = (boxes[:, 2:] > boxes[:, :2]).all(1)  # a box wholly in the letterbox's rim has nothing in the photo
         boxes, scores, class_ids = boxes[inside], scores[inside], class_ids[inside]
+        invalid += int((~inside).sum())
+    unnamed = next((int(i) for i in class_ids if int(i) not in labels), None)
+    if unnamed is not None:
+        raise ValueError(f"the network found class {unnamed}, which the labels do not name: they have {span(labels)}")
     names = [labels[int(i)] for i in class_ids]
-    return Detections(placement.width, placement.height, boxes, scores, class_ids, names)
+    return Detections(placement.width, placement.height, boxes, scores, class_ids, names, invalid)
+
+
+def span(labels: dict[int, str]) -> str:
+    return f"{len(labels)} names for classes {min(labels)} to {max(labels)}"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ class ResidentModel:
     """A network in memory, in evaluation mode, that tags batches of pictures.
 
     `checkpoint` holds the name, input spec, labels and fingerprint; `device` and `precision` are Choices with reasons.
+    What kind of model it was made from is no concern of this room.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: Choice, precision: Choice):
@@ -34,16 +36,46 @@ class ResidentModel:
         self.load_seconds = 0.0
 
     @classmethod
-    def load(cls, model: str = "demo", device: str = "auto", precision: str = "auto") -> "ResidentModel":
-        """Load `model` ("demo" or a model folder) for good.
+    def load(
+        cls,
+        model: str = "demo",
+        *,
+        labels: str = "",
+        architecture: str = "",
+        trust_pickle: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> "ResidentModel":
+        """Load a model for good, and run it once; docs/models.md lists what `model` may be.
 
-        Raises FileNotFoundError or ValueError, in one sentence, for a model, device or precision that cannot be had.
+        A network that cannot run in the half precision chosen or asked for runs in FP32, and `precision` says why.
+        Raises FileNotFoundError or ValueError, in one sentence, for what cannot be had.
         """
         started = time.perf_counter()
         chosen = choose_device(device)
-        resident = cls(open_checkpoint(model), chosen, choose_precision(precision, chosen.value))
+        wanted = choose_precision(precision, chosen.value)
+        given = (model, labels, architecture, trust_pickle)
+        resident = cls(open_checkpoint(*given), chosen, wanted)
+        problem = resident.try_out()
+        if problem and wanted.value != "fp32":
+            reason = f"{wanted.value} ({wanted.reason}) failed on this network: {problem}"
+            resident = cls(open_checkpoint(*given), chosen, Choice("fp32", reason))  # anew: half has lost bits
+            problem = resident.try_out()
+        if problem:
+            raise ValueError(f"model {model!r} cannot run: {problem}")
         resident.load_seconds = time.perf_counter() - started
         return resident
+
+    def try_out(self) -> str:
+        """Run one picture of noise; return what went wrong, "" if nothing did."""
+        shape = (1, 3, self.checkpoint.spec.height, self.checkpoint.spec.width)
+        noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        try:
+            _, scores, _ = self.forward(noise)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError, AttributeError) as error:
+            return (str(error).strip() or type(error).__name__).splitlines()[0]
+        overflown = self.precision.value != "fp32" and not scores.isfinite().all()
+        return "its scores are not finite" if overflown else ""
 
     @torch.inference_mode()
     def forward(self, batch: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
@@ -77,11 +109,28 @@ class ResidentModel:
             found += detect(self.forward(batch), placements, self.checkpoint.labels, selection)
         return found
 
+    def facts(self) -> dict[str, str]:
+        """What stands in the summary and on the screen."""
+        spec, parameters = self.checkpoint.spec, list(self.network.parameters())
+        megabytes = sum(p.numel() * p.element_size() for p in parameters) / 1e6
+        return {
+            "name": self.checkpoint.name,
+            "kind": self.checkpoint.kind,
+            "classes": f"{len(self.checkpoint.labels):,}",
+            "input": f"{spec.width} x {spec.height}, {spec.fit}",
+            "device": f"{self.device.value} ({self.device.reason})",
+            "precision": f"{self.precision.value} ({self.precision.reason})",
+            "parameters": f"{sum(p.numel() for p in parameters):,} ({megabytes:,.1f} MB)",
+            "loaded in": f"{self.load_seconds:.2f} s",
+            "fingerprint": self.checkpoint.fingerprint,
+        }
+
     def __repr__(self) -> str:
-        return (
-            f"ResidentModel({self.checkpoint.name!r}, {len(self.checkpoint.labels)} classes, "
-            f"{self.device.value} ({self.device.reason}), {self.precision.value} ({self.precision.reason}))"
-        )
+        return f"ResidentModel({', '.join(f'{name}: {value}' for name, value in self.facts().items())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self.facts().items())
+        return f"<table>{rows}</table>"
 
 
 def full_batch(images: list[Tensor], batch_size: int) -> Tensor:

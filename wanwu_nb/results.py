@@ -28,7 +28,10 @@ NAME_TROUBLE = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
 
 @dataclass(frozen=True)
 class Summary:
-    """Totals of one run, as in summary.json: total_images = processed + resumed + failed, always."""
+    """Totals of one run, as in summary.json: total_images = processed + resumed + failed, always.
+
+    `invalid`: what networks gave that cannot be, and was dropped (see Detections).
+    """
 
     total_images: int
     processed: int
@@ -36,6 +39,7 @@ class Summary:
     failed: int
     objects: int
     labels: dict[str, int]
+    invalid: int
     seconds: float
     images_per_second: float
     batch_size: dict
@@ -75,7 +79,7 @@ class OutputFolder:
 
     def __init__(self, folder: str | Path, key: str, choices: dict):
         self.folder, self.key = Path(folder).absolute(), key
-        self.processed = self.resumed = 0
+        self.processed = self.resumed = self.invalid = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
         try:
@@ -114,6 +118,7 @@ class OutputFolder:
         if whole:
             self.resumed += 1
             self.labels.update(entry["objects"])
+            self.invalid += entry["invalid"]
         return whole
 
     def write(self, image: str, stat: os.stat_result, found: Detections) -> None:
@@ -128,8 +133,9 @@ class OutputFolder:
                 raise  # a full disk, say: the run cannot go on
             return self.fail(image, stat, f"its result cannot be named images/{image}.json: {error.strerror}")
         counts = Counter(found.names)
-        self.record(image, stat, "done", objects=counts, bytes=len(content))
+        self.record(image, stat, "done", objects=counts, invalid=found.invalid, bytes=len(content))
         self.processed += 1
+        self.invalid += found.invalid
         self.labels.update(counts)
 
     def fail(self, image: str, stat: os.stat_result | None, reason: str) -> None:

@@ -13,7 +13,10 @@ class Settings(BaseModel):
 
     image_dir: str = Field("demo", min_length=1, description='folder of pictures, sub-folders too; "demo" draws some')
     output_dir: str = Field("runs/tags", min_length=1, description="where results go, and where a run resumes")
-    model: str = Field("demo", min_length=1, description='"demo", or a model folder')
+    model: str = Field("demo", min_length=1, description='"demo", a folder, a file or "torchvision/…": docs/models.md')
+    labels: str = Field("", description="labels file, for a model that comes without or with others")
+    architecture: str = Field("", description='"timm/…" or "torchvision/…", for a file of weights alone')
+    trust_pickle: bool = Field(False, description="open a pickled module, which runs the code inside it")
     batch_size: int = Field(8, ge=1, le=1024, description="pictures in one forward")
     conf_threshold: float = Field(0.3, ge=0, le=1, description="keep objects at least this sure")
     nms_iou: float = Field(0.5, ge=0, le=1, description="drop a box that overlaps a surer one of its class by more")

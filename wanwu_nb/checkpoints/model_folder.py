@@ -1,58 +1,50 @@
-"""A model folder: `model.json`, weights as safetensors, `labels_zh.json`. The demo model is one."""
+"""A model folder: `model.json`, one file of weights in any served format, labels. The demo model is one."""
 
-import hashlib
 import json
 from pathlib import Path
+from typing import Literal
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..images import InputSpec
 from . import Checkpoint
+from .lone_file import ARTICLE_INPUT, labels_beside, open_network
 
-FILES = ("model.json", "model.safetensors", "labels_zh.json")
+WEIGHTS = (".safetensors", ".pth", ".pt", ".pt2", ".bin")
 
 
-def open_model_folder(folder: Path) -> Checkpoint:
-    """Build the network that model.json names, with the folder's weights and labels."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(f"model folder {folder.absolute()} lacks {', '.join(missing)}")
-    description = read_json(folder / "model.json")
-    labels = {int(i): name for i, name in read_json(folder / "labels_zh.json").items()}
+class Description(BaseModel):
+    """model.json: `input` as images.InputSpec; `scoring`, what makes a whole-picture tagger's scores."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    architecture: str = ""
+    input: InputSpec | None = None
+    scoring: Literal["softmax", "sigmoid", "none"] = "softmax"
+
+
+def open_model_folder(folder: Path, labels: dict[int, str] | None = None, trust_pickle: bool = False) -> Checkpoint:
+    """The network that model.json names or the weights file brings, with the folder's labels."""
+    described = read_description(folder / "model.json")
+    weights = sorted(path for path in folder.iterdir() if path.suffix in WEIGHTS)
+    if len(weights) != 1:
+        found = ", ".join(path.name for path in weights) or "none"
+        raise ValueError(f"model folder {folder} must hold one file of weights ({' '.join(WEIGHTS)}): found {found}")
+    labels = labels or labels_beside(weights[0])
+    classes = max(labels) + 1
+    network, spec, kind = open_network(weights[0], described.architecture, classes, trust_pickle, described.scoring)
+    name = described.name or folder.name
+    spec = described.input or spec or ARTICLE_INPUT
+    return Checkpoint(name, f"model folder, {kind}", network, spec, labels, weights[0], described.architecture)
+
+
+def read_description(path: Path) -> Description:
     try:
-        spec = InputSpec(**description["input"])
-        network = build(description["architecture"], len(labels))
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / 'model.json'} is not a model description: {error}") from None
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"the weights in {folder.absolute()} do not fit: {str(error).splitlines()[0]}") from None
-    name = description.get("name", folder.name)
-    return Checkpoint(name, network, spec, labels, fingerprint(folder))
-
-
-def build(architecture: str, classes: int) -> nn.Module:
-    if architecture != "wanwu_nb/demo_detector":
-        raise ValueError(f'architecture {architecture!r} is not known: "wanwu_nb/demo_detector" is')
-    from ..demo.detector import DemoDetector
-
-    return DemoDetector(classes)
-
-
-def fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for name in FILES:
-        digest.update((folder / name).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, not an object: see the demo model's")
-    return content
+        return Description(**json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ValueError(f"{path}: {where}: {problem['msg']} (see docs/models.md)") from None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is not a JSON object: {error}") from None

@@ -3,6 +3,10 @@
 Scenes are drawn on the fly, small first (384 pixels wide), then at the input's own 640. A cell of the grid near a
 product's centre is asked for the IoU of its own box as its class score (quality focal loss, Li et al., 2020,
 "Generalized Focal Loss"), and for the box (GIoU loss, Rezatofighi et al., 2019).
+
+The weights in the package are this recipe's: 3,300 steps of 16 scenes on two cores of an Intel Ice Lake Xeon at 2.8 GHz
+without GPU, 94 minutes while the cores also did other work; left alone, a step takes 1.05 s small and 2.3 s full, which
+makes 77 minutes. On 200 unseen scenes: recall 96.5 %, precision 97.2 %, mAP@0.5 96.2 % (benchmarks/results/).
 """
 
 import argparse

@@ -1,0 +1,82 @@
+"""Real files of every format that is served: the demo's own weights, and small networks with random ones."""
+
+import json
+import shutil
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import save_file
+from torchvision import models
+
+from wanwu_nb.checkpoints import DEMO_FOLDER, open_checkpoint
+
+NAMES = ["台灯", "椅子", "T恤"]
+TORCHVISION = "ssdlite320_mobilenet_v3_large"
+
+
+def demo_network() -> torch.nn.Module:
+    return open_checkpoint("demo").network.network.float().eval()
+
+
+def write_labels(folder: Path, labels: dict | list) -> Path:
+    path = folder / "labels_zh.json"
+    path.write_text(json.dumps(labels, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def demo_as(form: str, folder: Path) -> Path:
+    """The demo's weights as one file of `form`, its labels beside it."""
+    network, example = demo_network(), torch.zeros(2, 3, 640, 640)
+    shutil.copy(DEMO_FOLDER / "labels_zh.json", folder)
+    path = folder / {"safetensors": "model.safetensors", "export": "model.pt2"}.get(form, "model.pth")
+    if form == "safetensors":
+        save_file({name: t.contiguous() for name, t in network.state_dict().items()}, path)
+    elif form == "state dict":
+        wrapped = {f"module.{name}": t for name, t in network.state_dict().items()}
+        torch.save({"epoch": 3, "state_dict": wrapped}, path)
+    elif form == "legacy state dict":
+        torch.save(network.state_dict(), path, _use_new_zipfile_serialization=False)
+    elif form == "pickled module":
+        torch.save(network, path)
+    elif form == "TorchScript":
+        torch.jit.script(network).save(path)
+    elif form in ("export", "fixed export"):
+        dynamic = None if form == "fixed export" else ({0: torch.export.Dim("batch")},)
+        torch.export.save(torch.export.export(network, (example,), dynamic_shapes=dynamic), path)
+    return path
+
+
+def modelscope_folder(folder: Path, network: torch.nn.Module | None = None) -> Path:
+    """As ModelScope's download leaves it, with few classes and the keys as a data-parallel training saves them."""
+    torch.manual_seed(0)
+    network = network or timm.create_model("resnest101e", num_classes=len(NAMES), zero_init_last=False)
+    folder.mkdir()
+    state = {f"module.{name}": t for name, t in network.state_dict().items()}
+    torch.save({"state_dict": state}, folder / "pytorch_model.pt")
+    lines = [f"{7000 + i}\t{name}\tsomething else\n" for i, name in enumerate(NAMES)]
+    (folder / "meta_info.txt").write_text("".join(lines), encoding="utf-8")
+    configuration = {"framework": "pytorch", "task": "general-recognition"}
+    (folder / "configuration.json").write_text(json.dumps(configuration))
+    return folder
+
+
+def classifier(folder: Path, family: str, suffix: str = ".pth") -> Path:
+    """A small classifier's weights, and its labels one a line."""
+    torch.manual_seed(0)
+    build = timm.create_model if family == "timm" else models.get_model
+    state = build("resnet18", num_classes=len(NAMES)).state_dict()
+    path = folder / f"weights{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    (folder / "labels.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    return path
+
+
+def torch_cache(folder: Path) -> Path:
+    """A torch cache that holds a published detector's file, with random weights: set TORCH_HOME to it."""
+    torch.manual_seed(0)
+    url = models.get_model_weights(TORCHVISION).DEFAULT.url
+    path = folder / "hub" / "checkpoints" / url.rpartition("/")[2]
+    path.parent.mkdir(parents=True)
+    torch.save(models.get_model(TORCHVISION, weights=None, weights_backbone=None).state_dict(), path)
+    return folder

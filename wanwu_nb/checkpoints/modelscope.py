@@ -1,0 +1,43 @@
+"""The real model: ModelScope's folder of damo/cv_resnest101_general_recognition (万物识别-中文-通用领域).
+
+A ResNeSt-101 (Zhang et al., 2020) that gives one tag for the whole picture. timm's `resnest101e` is the same network,
+key by key.
+"""
+
+from pathlib import Path
+
+from ..images import InputSpec
+from . import Checkpoint
+from .architectures import IMAGENET, build_with
+from .formats import read_weights
+
+INPUT = InputSpec(224, 224, "crop", **IMAGENET, shorter_side=256)
+ARCHITECTURE = "timm/resnest101e"
+
+
+def is_one(folder: Path) -> bool:
+    return (folder / "pytorch_model.pt").is_file() or (folder / "meta_info.txt").is_file()
+
+
+def open_modelscope(folder: Path, labels: dict[int, str] | None = None) -> Checkpoint:
+    """Open the folder as ModelScope's download leaves it. Raises FileNotFoundError or ValueError, in one sentence."""
+    missing = [name for name in ("pytorch_model.pt", "meta_info.txt") if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"ModelScope folder {folder} lacks {', '.join(missing)}: "
+            "modelscope download --model damo/cv_resnest101_general_recognition --local_dir FOLDER"
+        )
+    names = names_of(folder / "meta_info.txt")
+    weights = folder / "pytorch_model.pt"
+    network, _ = build_with(ARCHITECTURE, read_weights(weights), len(names), weights)
+    kind = "ModelScope folder, ResNeSt-101"
+    return Checkpoint(folder.name, kind, network, INPUT, labels or names, weights, ARCHITECTURE)
+
+
+def names_of(path: Path) -> dict[int, str]:
+    """A line a class, tab-separated, the label second."""
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    short = next((i for i, row in enumerate(rows, start=1) if len(row) < 2), None)
+    if short or not rows:
+        raise ValueError(f"{path}: line {short or 1} has no tab-separated label: download it again")
+    return {i: row[1].strip() for i, row in enumerate(rows)}
