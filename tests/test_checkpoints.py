@@ -360,11 +360,12 @@ def test_a_payload_in_an_export_does_not_run(files, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("form", ["safetensors", "state dict", "TorchScript", "export"])
-@pytest.mark.parametrize("damage", ["cut short", "middle overwritten"])
+@pytest.mark.parametrize(
+    ("form", "damage"),  # overwritten numbers are still numbers: such weights load, and their tags are nonsense
+    [(form, "cut short") for form in ("safetensors", "state dict", "TorchScript", "export")]
+    + [(form, "middle overwritten") for form in ("TorchScript", "export")],
+)
 def test_damaged_weights_are_one_sentence(files, tmp_path, form, damage):
-    if damage == "middle overwritten" and form in ("safetensors", "state dict"):
-        pytest.skip("raw numbers: any bytes are weights")
     content = bytearray(files(form).read_bytes())
     if damage == "cut short":
         content = content[: len(content) // 2]
