@@ -27,7 +27,7 @@ class Settings(BaseModel):
     resume: bool = Field(True, description="leave finished pictures alone")
     limit: int = Field(0, ge=0, description="only the first N pictures; 0: all")
     max_failed: float = Field(0.1, ge=0, le=1, description="the run fails above this share of failed pictures")
-    demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn for image_dir="demo"')
+    demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn where image_dir is "demo"')
 
 
 def check_settings(**values: Any) -> Settings:
