@@ -163,7 +163,8 @@ def test_bfloat16_finds_the_same_products(model, scenes):
 
 
 RUN = """
-import sys, torch
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
 from wanwu_nb import ResidentModel, tag_folder
 tag_folder(ResidentModel.load("demo", device="cpu", precision="fp32"), sys.argv[1], sys.argv[2], batch_size=2)
 """
