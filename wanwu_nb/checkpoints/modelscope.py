@@ -36,8 +36,9 @@ def open_modelscope(folder: Path, labels: dict[int, str] | None = None) -> Check
 
 def names_of(path: Path) -> dict[int, str]:
     """A line a class, tab-separated, the label second."""
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-    short = next((i for i, row in enumerate(rows, start=1) if len(row) < 2), None)
-    if short or not rows:
-        raise ValueError(f"{path}: line {short or 1} has no tab-separated label: download it again")
-    return {i: row[1].strip() for i, row in enumerate(rows)}
+    names = {}
+    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        names[i] = line.partition("\t")[2].partition("\t")[0].strip()
+        if not names[i]:
+            raise ValueError(f"{path}: line {i + 1} has no tab-separated label: download it again")
+    return names
