@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -347,14 +348,15 @@ def test_a_payload_in_a_pickle_does_not_run(tmp_path, legacy):
     assert (tmp_path / "ran").exists(), "the payload was none"
 
 
-def test_a_payload_in_an_export_does_not_run(files, tmp_path):
-    import zipfile
-
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("place", ["sample_inputs/model.pt", "constants/opaque_obj_0"])
+def test_a_payload_in_an_export_does_not_run(files, tmp_path, protocol, place):
     write_labels(tmp_path, NAMES)
     with zipfile.ZipFile(files("export")) as source, zipfile.ZipFile(tmp_path / "model.pt2", "w") as target:
         for name in source.namelist():
-            evil = pickle.dumps(Payload(tmp_path / "ran"), protocol=2)
-            target.writestr(name, evil if "sample_inputs" in name else source.read(name))
+            if not name.endswith(place):
+                target.writestr(name, source.read(name))
+        target.writestr(f"model/data/{place}", pickle.dumps(Payload(tmp_path / "ran"), protocol=protocol))
     with pytest.raises(ValueError, match="holds pickled code"):
         open_checkpoint(str(tmp_path / "model.pt2"))
     assert not (tmp_path / "ran").exists()

@@ -1,8 +1,8 @@
 """What is in this file? Told by its content, not by its suffix; and weights read without running code."""
 
+import os
 import pickle
 import zipfile
-from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 SAFETENSORS, PICKLE, TORCHSCRIPT, EXPORT = "safetensors", "pickle", "TorchScript", "torch.export"
 STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")  # what training scripts wrap one in
+FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load obeys it over its own arguments
 EXPORT_ADVICE = "export it from PyTorch instead: torch.export.save(torch.export.export(model, (batch,)), 'model.pt2')"
 
 
@@ -90,17 +91,24 @@ def load_pickle(path: Path, trust_pickle: bool):
         raise ValueError(f"{path} was pickled with code that is not here ({first_line(error)}): install it") from None
 
 
-def check_members(path: Path) -> None:
-    """Refuse an export with pickled code inside: torch.export.load would fall back to running it."""
+def load_export(path: Path) -> torch.export.ExportedProgram:
+    """torch.export.load without its ways to run code: falling back to an unrestricted torch.load, opaque constants.
+
+    Raises ValueError for an export with pickled code inside.
+    """
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            with archive.open(name) as member:
-                if member.read(2) not in (b"PK", b"\x80\x02"):
-                    continue
-            try:
-                torch.load(BytesIO(archive.read(name)), map_location="cpu", weights_only=True)
-            except (pickle.UnpicklingError, RuntimeError, EOFError):
-                raise ValueError(f"{path} holds pickled code ({name}), which a torch.export file need not") from None
+        if any("opaque_obj" in name for name in archive.namelist()):
+            raise ValueError(f"{path} holds pickled code (opaque constants): export it without custom objects")
+    before = os.environ.get(FORCE_WEIGHTS_ONLY)
+    os.environ[FORCE_WEIGHTS_ONLY] = "1"
+    try:
+        return torch.export.load(path)
+    except pickle.UnpicklingError:
+        raise ValueError(f"{path} holds pickled code, which a torch.export file need not") from None
+    finally:
+        del os.environ[FORCE_WEIGHTS_ONLY]
+        if before is not None:
+            os.environ[FORCE_WEIGHTS_ONLY] = before
 
 
 def first_line(error: Exception) -> str:

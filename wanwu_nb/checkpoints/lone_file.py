@@ -15,9 +15,9 @@ from .formats import (
     EXPORT,
     SAFETENSORS,
     TORCHSCRIPT,
-    check_members,
     first_line,
     format_of,
+    load_export,
     read_weights,
 )
 from .labels import read_labels
@@ -66,8 +66,7 @@ def open_program(path: Path, kind: str) -> tuple[nn.Module, tuple[int, int], Inp
     try:
         if kind == TORCHSCRIPT:
             return Frozen(torch.jit.load(path, map_location="cpu").eval()), (1, 0), None
-        check_members(path)
-        program = torch.export.load(path)
+        program = load_export(path)
     except (RuntimeError, OSError, KeyError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is {kind} that this torch cannot open: {first_line(error)}") from None
     sizes, spec = export_input(program)
