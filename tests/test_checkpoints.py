@@ -528,12 +528,15 @@ def test_a_model_shows_itself(model):
         assert fact in shown and fact in repr(model)
 
 
-def test_a_fingerprint_follows_weights_and_labels(tmp_path):
+def test_a_fingerprint_follows_weights_labels_and_scoring(tmp_path):
     shutil.copytree(DEMO_FOLDER, tmp_path / "copy")
     same = open_checkpoint(str(tmp_path / "copy")).fingerprint
     assert same == open_checkpoint("demo").fingerprint
     labels = write_labels(tmp_path, {str(i): f"别名{i}" for i in range(20)})
     assert open_checkpoint("demo", str(labels)).fingerprint != same
+    description = json.loads((tmp_path / "copy/model.json").read_text()) | {"scoring": "sigmoid"}
+    (tmp_path / "copy/model.json").write_text(json.dumps(description))
+    assert open_checkpoint(str(tmp_path / "copy")).fingerprint != same
 
 
 @pytest.mark.parametrize(

@@ -27,16 +27,17 @@ class Checkpoint:
     labels: dict[int, str]
     weights: Path
     architecture: str = ""
+    scoring: str = "softmax"
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of weights, architecture, labels and input spec: same fingerprint, same tags.
+        """Digest of weights, architecture, labels, input spec and scoring: same fingerprint, same tags.
 
         Read when first asked for, not at loading: the weights are mapped into memory and need no other pass.
         """
         with open(self.weights, "rb") as file:
             digest = hashlib.file_digest(file, "sha256")
-        rest = (self.architecture, sorted(self.labels.items()), sorted(asdict(self.spec).items()))
+        rest = (self.architecture, sorted(self.labels.items()), sorted(asdict(self.spec).items()), self.scoring)
         digest.update(repr(rest).encode())
         return digest.hexdigest()[:16]
 

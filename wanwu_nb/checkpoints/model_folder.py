@@ -36,7 +36,8 @@ def open_model_folder(folder: Path, labels: dict[int, str] | None = None, trust_
     network, spec, kind = open_network(weights[0], described.architecture, classes, trust_pickle, described.scoring)
     name = described.name or folder.name
     spec = described.input or spec or ARTICLE_INPUT
-    return Checkpoint(name, f"model folder, {kind}", network, spec, labels, weights[0], described.architecture)
+    kind = f"model folder, {kind}"
+    return Checkpoint(name, kind, network, spec, labels, weights[0], described.architecture, described.scoring)
 
 
 def read_description(path: Path) -> Description:
