@@ -20,7 +20,7 @@ def picture(tmp_path):
 
 
 def output(tmp_path, key="key") -> OutputFolder:
-    return OutputFolder(tmp_path / "out", key, {"batch_size": 8})
+    return OutputFolder(tmp_path / "out", key)
 
 
 def test_a_result_reads_as_promised(tmp_path, picture):
@@ -72,11 +72,16 @@ def test_a_torn_last_line_costs_one_picture_only(tmp_path, picture):
         assert out.resume("a.jpg", stat) and out.resume("b.jpg", stat)
 
 
-def test_the_ledger_begins_with_the_runs_choices(tmp_path):
-    with output(tmp_path):
-        pass
-    first = (tmp_path / "out/ledger.jsonl").read_text().splitlines()[0]
-    assert json.loads(first) == {"format": 1, "choices": {"batch_size": 8}}
+def test_the_ledger_notes_the_choices_of_each_key_once(tmp_path):
+    for key, size in (("old", 8), ("new", 16), ("new", 16)):
+        with output(tmp_path, key) as out:
+            out.begin({"batch_size": size})
+    lines = (tmp_path / "out/ledger.jsonl").read_text().splitlines()
+    assert json.loads(lines[0]) == {"format": 1, "key": "old", "choices": {"batch_size": 8}}
+    assert len(lines) == 2
+    for key, size in (("old", 8), ("new", 16)):
+        with output(tmp_path, key) as out:
+            assert out.choices == {"batch_size": size}
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path):

@@ -7,6 +7,7 @@ from wanwu_nb.settings import Settings, check_settings, read_parameters
 
 def test_text_false_means_false():
     assert check_settings(resume="false").resume is False
+    assert check_settings(compile="false").compile is False and check_settings().compile == "auto"
 
 
 def test_numbers_come_as_text_too():
@@ -21,7 +22,8 @@ def test_numbers_come_as_text_too():
         ({"conf_threshold": 1.5}, "conf_threshold=1.5 is not valid: input should be less than or equal to 1"),
         ({"conf_threshold": float("nan")}, "conf_threshold=nan"),
         ({"nms_iou": -0.1}, "nms_iou=-0.1"),
-        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"compile": "sometimes"}, "compile='sometimes'"),
         ({"batch_size": "many"}, "batch_size='many'"),
         ({"resume": "perhaps"}, "resume='perhaps'"),
         ({"precision": "fp8"}, "precision='fp8'"),

@@ -32,8 +32,8 @@ def test_every_picture_has_its_json_and_the_summary_adds_up(tagged, scenes):
     results = [json.loads(content) for content in contents(tagged).values()]
     assert sorted(r["image"] for r in results) == sorted(path.name for path in scenes.glob("*.jpg"))
     assert sum(len(r["objects"]) for r in results) == summary["objects"] == sum(summary["labels"].values()) > SCENES
-    for choice in ("batch_size", "precision", "device", "workers"):
-        assert summary[choice]["value"] and summary[choice]["reason"]
+    for choice in ("batch_size", "precision", "device", "workers", "compiled", "decoding"):
+        assert summary[choice]["value"] is not None and summary[choice]["reason"]
 
 
 def test_boxes_are_inside_the_photo_best_first_and_above_the_threshold(tagged):
@@ -47,7 +47,7 @@ def test_boxes_are_inside_the_photo_best_first_and_above_the_threshold(tagged):
 
 def test_a_second_run_resumes_all_and_runs_no_forward(model, scenes, tagged, tmp_path, monkeypatch):
     output = shutil.copytree(tagged, tmp_path / "out")
-    monkeypatch.setattr(model, "forward", lambda batch: pytest.fail("a forward was run"))
+    monkeypatch.setattr(model, "launch", lambda batch: pytest.fail("a forward was run"))
     summary = tag_folder(model, scenes, output)
     assert (summary.resumed, summary.processed, summary.failed) == (SCENES, 0, 0)
     first = json.loads((tagged / "summary.json").read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def test_a_second_run_resumes_all_and_runs_no_forward(model, scenes, tagged, tmp
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 16])
-def test_neighbours_do_not_change_a_bit_and_batch_sizes_next_to_nothing(model, scenes, tagged, tmp_path, batch_size):
+def test_batch_invariance(model, scenes, tagged, tmp_path, batch_size):
     tag_folder(model, scenes, tmp_path / "all", batch_size=batch_size)
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -134,7 +134,7 @@ def test_another_threshold_does_all_again_and_resume_false_only_this_runs(model,
     assert tag_folder(model, scenes, output, conf_threshold=0.5).resumed == SCENES
 
 
-@pytest.mark.parametrize("wrong", [{"conf_threshold": 2}, {"batch_size": 0}, {"image_dir": "nowhere"}])
+@pytest.mark.parametrize("wrong", [{"conf_threshold": 2}, {"batch_size": -1}, {"image_dir": "nowhere"}])
 def test_wrong_arguments_write_nothing_over(model, scenes, tagged, tmp_path, wrong):
     output = shutil.copytree(tagged, tmp_path / "out")
     with pytest.raises((ValueError, FileNotFoundError)):
@@ -189,24 +189,27 @@ def test_stopped_in_the_middle_the_next_run_ends_as_if_never_stopped(model, scen
     assert contents(output) == contents(tmp_path / "never stopped")
 
 
-def test_the_loop_holds_few_pictures_in_memory(model, scenes, tmp_path, monkeypatch):
-    """Back-pressure: decoding runs ahead of a slow network by two batches, not by the whole folder."""
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_the_loop_holds_few_pictures_in_memory(model, scenes, tmp_path, monkeypatch, ahead):
+    """Back-pressure: decoding is so many rounds ahead of a slow network, and no more, whatever the folder's size."""
     many = tmp_path / "many"
     many.mkdir()
     picture = next(scenes.glob("*.jpg"))
     for i in range(60):
         os.link(picture, many / f"{i:03d}.jpg")
     import wanwu_nb.tagging as tagging
+    from wanwu_nb.tuning import Choice
 
-    decoded, ahead = [], []
-    real = tagging.decode
-    monkeypatch.setattr(tagging, "decode", lambda path: decoded.append(path) or real(path))
+    read, held = [], []
+    real = tagging.read
+    monkeypatch.setattr(tagging, "read", lambda *given: read.append(given) or real(*given))
+    monkeypatch.setattr(tagging, "choose_ahead", lambda *_: Choice(8, "", {"ahead": ahead}))
 
     def slow(batch):
-        time.sleep(0.2)
-        ahead.append(len(decoded) - 4 * len(ahead))
-        return torch.zeros(4, 1, 4), torch.zeros(4, 1), torch.zeros(4, 1, dtype=torch.long)
+        time.sleep(0.1)
+        held.append(len(read) - 4 * len(held))
+        return torch.zeros(4, 1, 6)
 
-    monkeypatch.setattr(model, "forward", slow)
+    monkeypatch.setattr(model, "launch", slow)
     tag_folder(model, many, tmp_path / "out", batch_size=4, workers=2)
-    assert max(ahead) <= 4 + 2 * 4 + 2 + 1
+    assert max(held) == 8 * (1 + ahead)

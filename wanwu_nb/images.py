@@ -1,4 +1,4 @@
-"""Pictures in: find the files of a folder, decode one, fit it to a network's input, and know the way back.
+"""Pictures in: find the files of a folder, read one as a network's input, and know the way back to the photo.
 
 A decoded picture is upright RGB, uint8 [3,H,W]; transparency lies on white. It stays uint8 until it is on the device.
 """
@@ -69,6 +69,33 @@ def walk(folder: Path):
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield parent, names
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run: its input uint8 [3,H,W] and placement once read, or why there is none."""
+
+    name: str
+    stat: os.stat_result | None
+    image: Tensor | None = None
+    placement: "Placement | None" = None
+    failure: str = ""
+
+
+def read(folder: str | Path, spec: "InputSpec", name: str) -> Picture:
+    """Decode the picture `name` of `folder` and fit it to the input; one that cannot be read says why."""
+    stat = stat_of(folder, name)  # before the bytes are read: a change meanwhile shows at the next run
+    try:
+        return Picture(name, stat, *fit(decode(os.path.join(folder, name)), spec))
+    except UnreadableImage as reason:
+        return Picture(name, stat, failure=str(reason))
+
+
+def stat_of(folder: str | Path, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(os.path.join(folder, name))
+    except OSError:
+        return None
 
 
 def decode(picture: str | Path | Image.Image) -> Tensor:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 
 from tqdm import tqdm
 
@@ -9,11 +10,14 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Shows pictures done, failures and the rate. `update` as often as you like; use as a context manager."""
+    """Shows pictures done, failures, the rate of the last seconds and the time left; a context manager.
+
+    `update` as often as you like.
+    """
 
     def __init__(self, total: int, resumed: int):
         self.total, self.resumed, self.done, self.failed = total, resumed, 0, 0
-        self.started = self.last_line = time.monotonic()
+        self.last_line, self.done_then = time.monotonic(), 0
         self.bar = tqdm(total=total, initial=resumed, unit="picture", file=sys.stdout) if watched() else None
 
     def __enter__(self):
@@ -37,9 +41,16 @@ class Progress:
             self.line()
 
     def line(self) -> None:
-        self.last_line = time.monotonic()
-        rate = self.done / (self.last_line - self.started)
-        self.say(f"{self.resumed + self.done} of {self.total} pictures · {self.failed} failed · {rate:.1f} pictures/s")
+        """The rate is that since the last line; the time left, what the rest takes at this rate."""
+        now, total = time.monotonic(), self.resumed + self.done
+        rate = (self.done - self.done_then) / max(now - self.last_line, 1e-9)
+        left = (
+            f" · {timedelta(seconds=round((self.total - total) / rate))} left"
+            if rate > 0 and total < self.total
+            else ""
+        )
+        self.last_line, self.done_then = now, self.done
+        self.say(f"{total} of {self.total} pictures · {self.failed} failed · {rate:.1f} pictures/s{left}")
 
     def say(self, text: str) -> None:
         if self.bar is not None:

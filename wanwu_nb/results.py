@@ -44,8 +44,10 @@ class Summary:
     images_per_second: float
     batch_size: dict
     precision: dict
+    compiled: dict
     device: dict
     workers: dict
+    decoding: dict
     model: dict
     settings: dict
     environment: dict
@@ -73,11 +75,11 @@ class OutputFolder:
     """The output folder of one run: what is finished already, where new results go, and the counts so far.
 
     Opening it checks that it can be written and that no other run is writing there, removes the last run's summary.json
-    (there, it means complete) and reads the ledger. `choices` stand in the ledger's first line: what the run that began
-    the folder was run with.
+    (there, it means complete) and reads the ledger. `choices` are those of the run that began this key's results, as
+    `begin` wrote them: batch size and compilation, which change the bits of a result and not its meaning.
     """
 
-    def __init__(self, folder: str | Path, key: str, choices: dict):
+    def __init__(self, folder: str | Path, key: str):
         self.folder, self.key = Path(folder).absolute(), key
         self.processed = self.resumed = self.invalid = 0
         self.labels: Counter[str] = Counter()
@@ -86,8 +88,8 @@ class OutputFolder:
             (self.folder / "images").mkdir(parents=True, exist_ok=True)
             self.lock = FileLock(self.folder / ".lock")
             self.lock.acquire(timeout=0)
-            self.entries = read_ledger(self.folder / "ledger.jsonl")
-            self.ledger = open_ledger(self.folder / "ledger.jsonl", choices)
+            self.entries, self.choices = read_ledger(self.folder / "ledger.jsonl", key)
+            self.ledger = open_ledger(self.folder / "ledger.jsonl")
             (self.folder / "summary.json").unlink(missing_ok=True)
         except Timeout:
             raise BlockingIOError(
@@ -103,6 +105,12 @@ class OutputFolder:
     def __exit__(self, *_):
         self.ledger.close()
         self.lock.release()
+
+    def begin(self, choices: dict) -> None:
+        """Note the run's choices in the ledger, for the runs that go on from it."""
+        if choices != self.choices:
+            self.ledger.write(to_json({"format": FORMAT, "key": self.key, "choices": choices}))
+            self.ledger.flush()
 
     def resume(self, image: str, stat: os.stat_result | None) -> bool:
         """Count the picture as done if it is: today's key, the file unchanged, its JSON there and whole."""
@@ -178,9 +186,9 @@ def objects(found: Detections) -> list[dict]:
     ]
 
 
-def read_ledger(path: Path) -> dict[str, dict]:
-    """The last word on each picture; lines that a kill tore are passed over."""
-    entries = {}
+def read_ledger(path: Path, key: str) -> tuple[dict[str, dict], dict]:
+    """The last word on each picture, and the choices noted for `key`; lines that a kill tore are passed over."""
+    entries, choices = {}, {}
     if path.exists():
         for line in path.read_bytes().splitlines():
             try:
@@ -189,20 +197,18 @@ def read_ledger(path: Path) -> dict[str, dict]:
                 continue
             if isinstance(entry, dict) and "image" in entry:
                 entries[entry["image"]] = entry
-    return entries
+            elif isinstance(entry, dict) and entry.get("key") == key:
+                choices = entry.get("choices", {})
+    return entries, choices
 
 
-def open_ledger(path: Path, choices: dict):
-    """Open for appending; begin with the run's choices, or, after a torn line, on a line of its own."""
-    ledger = open(path, "ab")  # noqa: SIM115 (open as long as the run)
-    if not ledger.tell():
-        ledger.write(to_json({"format": FORMAT, "choices": choices}))
-    else:
-        with open(path, "rb") as written:
-            written.seek(-1, os.SEEK_END)
-            if written.read() != b"\n":
-                ledger.write(b"\n")
-    ledger.flush()
+def open_ledger(path: Path):
+    """Open for appending; after a torn line, on a line of its own."""
+    ledger = open(path, "a+b")  # noqa: SIM115 (open as long as the run)
+    if ledger.tell():
+        ledger.seek(-1, os.SEEK_END)
+        if ledger.read() != b"\n":
+            ledger.write(b"\n")
     return ledger
 
 

@@ -1,24 +1,27 @@
-"""The batch loop: threads decode ahead, the resident model runs full batches, a thread writes behind it."""
+"""The batch loop: threads decode, the resident model runs full batches, a thread writes behind it."""
 
-import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from .detections import Selection, detect
-from .images import InputSpec, Placement, UnreadableImage, decode, find_images, fit
+from .images import Picture, find_images, read, stat_of
 from .progress import Progress
-from .resident import BATCH_SIZE, ResidentModel, full_batch
+from .recovery import BatchRunner
+from .resident import ResidentModel, unpacked
 from .results import OutputFolder, Summary, run_key
 from .settings import Settings, check_settings
-from .tuning import Choice, choose_workers, environment
+from .tuning import Choice, choose_ahead, choose_batch_size, choose_compile, choose_workers, environment
+
+UNWRITTEN = 2  # batches that may wait for the writer
 
 
 def tag_folder(
@@ -26,20 +29,22 @@ def tag_folder(
     image_dir: str | Path,
     output_dir: str | Path,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = 0,
     conf_threshold: float = 0.3,
     nms_iou: float = 0.5,
     top_k: int = 100,
+    compile: bool | str = "auto",
     workers: int = 0,
     resume: bool = True,
     limit: int = 0,
 ) -> Summary:
     """Tag every picture below `image_dir`: one JSON a picture below `output_dir`/images, and a summary.json.
 
-    A picture that cannot be read is recorded with its reason, and the run goes on. Pictures done before by the same
-    model and settings are left alone (`resume`). Stopped at any moment, everything finished is on disk, and the next
-    run goes on from there. Raises FileNotFoundError, NotADirectoryError, ValueError or OSError, with nothing written
-    over, for folders and settings that cannot be used.
+    A picture that cannot be read or run is recorded with its reason, and the run goes on. Pictures done before by the
+    same model and settings are left alone (`resume`). Stopped at any moment, everything finished is on disk, and the
+    next run goes on from there. `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. Raises
+    FileNotFoundError, NotADirectoryError, ValueError or OSError, with nothing written over, for folders and settings
+    that cannot be used.
     """
     started = time.perf_counter()
     settings = check_settings(
@@ -52,22 +57,34 @@ def tag_folder(
         top_k=top_k,
         device=model.device.value,
         precision=model.precision.value,
+        compile=compile,
         workers=workers,
         resume=resume,
         limit=limit,
     )
     names = find_images(image_dir, limit)
     selection = Selection(conf_threshold, nms_iou, top_k)
-    threads = choose_workers(workers)
-    choices = {"batch_size": batch_size, "precision": model.precision.value, "device": model.device.value}
-    key = run_key(model.checkpoint.fingerprint, model.precision.value, selection)
-    with OutputFolder(output_dir, key, choices) as output:
+    with OutputFolder(output_dir, run_key(model.checkpoint.fingerprint, model.precision.value, selection)) as output:
         to_do = [name for name in names if not (resume and output.resume(name, stat_of(image_dir, name)))]
+        choices = choose(settings, model, len(to_do), output)
         with Progress(len(names), output.resumed) as progress:
-            tag(model, Path(image_dir), to_do, output, selection, batch_size, threads.value, progress)
-        summary = summarise(model, settings, threads, output, len(names), time.perf_counter() - started)
+            choices["batch_size"] = tag(model, Path(image_dir), to_do, output, selection, choices, progress)
+        summary = summarise(model, settings, choices, output, len(names), time.perf_counter() - started)
         output.close(summary)
     return summary
+
+
+def choose(settings: Settings, model: ResidentModel, pictures: int, output: OutputFolder) -> dict[str, Choice]:
+    """Batch size, compilation and threads for so many pictures; what decides bits is noted in the output folder."""
+    begun = output.choices
+    size = choose_batch_size(settings.batch_size, begun.get("batch_size", 0), pictures, model)
+    compiled = Choice(False, "there is nothing to do")
+    if pictures:
+        compiled = choose_compile(settings.compile, begun.get("compiled"), pictures, size.value, model)
+        output.begin({"batch_size": size.value, "compiled": compiled.value})
+    workers = choose_workers(settings.workers)
+    decoding = choose_ahead(model.device.value, size.value, workers.value)
+    return {"batch_size": size, "compiled": compiled, "workers": workers, "decoding": decoding}
 
 
 def tag(
@@ -76,89 +93,72 @@ def tag(
     names: list[str],
     output: OutputFolder,
     selection: Selection,
-    batch_size: int,
-    threads: int,
+    choices: dict[str, Choice],
     progress: Progress,
-) -> None:
-    """Decode ∥ forward ∥ write. Back-pressure: two batches decoded ahead, two not yet written."""
+) -> Choice:
+    """Decode, forward, write. Back-pressure: so many rounds decoded ahead, so many batches not yet written.
 
-    def write(raw, batch: list[Picture]) -> None:
-        readable = [picture for picture in batch if picture.image is not None]
-        placements = [picture.placement for picture in readable]
-        found = iter(detect(raw, placements, model.checkpoint.labels, selection) if readable else [])
-        for picture in batch:
-            if picture.image is None:
-                output.fail(picture.name, picture.stat, picture.failure)
-            else:
-                output.write(picture.name, picture.stat, next(found))
+    Returns the batch size as it was chosen or, where memory ran out, what it came down to.
+    """
+
+    def write(part: list[Picture], raw: Tensor | None, reason: str) -> None:
+        if raw is None:
+            for picture in part:
+                output.fail(picture.name, picture.stat, picture.failure or reason)
+        else:
+            placements = [picture.placement for picture in part]
+            found = detect(unpacked(raw), placements, model.checkpoint.labels, selection)
+            for picture, detections in zip(part, found, strict=True):
+                output.write(picture.name, picture.stat, detections)
         progress.update(output.processed + len(output.failures), len(output.failures))
 
+    size, decoding = choices["batch_size"], choices["decoding"]
+    runner = BatchRunner(model.launch, size.value)
     read_one = partial(read, image_dir, model.checkpoint.spec)
-    unwritten = deque()
-    # Left by an exception, Ctrl-C included, the pools finish what was handed to them: a few decodings, two batches.
-    with ThreadPoolExecutor(threads, "decode") as decoders, ThreadPoolExecutor(1, "write") as writer:
-        pictures = mapped_ahead(decoders, read_one, names, ahead=2 * batch_size + threads)
-        for batch in batches(pictures, batch_size):
-            images = [picture.image for picture in batch if picture.image is not None]
-            raw = model.forward(full_batch(images, batch_size)) if images else None
-            unwritten.append(writer.submit(write, raw, batch))
-            if len(unwritten) > 2:
-                unwritten.popleft().result()
+    unwritten: deque[Future] = deque()
+    # Left by an exception, Ctrl-C included, the pools finish what was handed to them: a round of decoding, two batches.
+    with threads("decode", choices["workers"].value) as decoders, threads("write", 1) as writer:
+        for pictures in rounds(decoders, read_one, names, decoding.value, decoding.measured["ahead"]):
+            unreadable = [picture for picture in pictures if picture.image is None]
+            readable = [picture for picture in pictures if picture.image is not None]
+            for part in chain([(unreadable, None, "")], runner.run(readable)):
+                unwritten.append(writer.submit(write, *part))
+                if len(unwritten) > UNWRITTEN:
+                    unwritten.popleft().result()
         for waiting in unwritten:
             waiting.result()
+    if runner.size == size.value:
+        return size
+    return Choice(runner.size, f"{size.value} ran out of memory in the middle ({size.reason})", size.measured)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the run: its input and placement once decoded, or why there is none."""
-
-    name: str
-    stat: os.stat_result | None
-    image: Tensor | None = None
-    placement: Placement | None = None
-    failure: str = ""
+@contextmanager
+def threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool in which torch keeps to one core a thread: with teams of their own they would hinder the network's."""
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool:
+        yield pool
+    torch.set_num_threads(before)
 
 
-def read(image_dir: Path, spec: InputSpec, name: str) -> Picture:
-    stat = stat_of(image_dir, name)  # before the bytes are read: a change meanwhile shows at the next run
-    try:
-        return Picture(name, stat, *fit(decode(image_dir / name), spec))
-    except UnreadableImage as reason:
-        return Picture(name, stat, failure=str(reason))
-
-
-def stat_of(image_dir: str | Path, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(os.path.join(image_dir, name))
-    except OSError:
-        return None
-
-
-def mapped_ahead(pool: ThreadPoolExecutor, function, items: Iterable, ahead: int) -> Iterator:
-    """`pool.map`, in order, but never more than `ahead` items in hand: memory stays flat over a million pictures."""
-    items = iter(items)
-    waiting = deque(pool.submit(function, item) for item in islice(items, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(function, item) for item in islice(items, 1))
-        yield result
-
-
-def batches(pictures: Iterable[Picture], batch_size: int) -> Iterator[list[Picture]]:
-    """Pictures in order, a batch each time `batch_size` readable ones have come; unreadable ones ride along."""
-    batch, readable = [], 0
-    for picture in pictures:
-        batch.append(picture)
-        readable += picture.image is not None
-        if readable == batch_size or len(batch) == 4 * batch_size:
-            yield batch
-            batch, readable = [], 0
-    if batch:
-        yield batch
+def rounds(decoders: ThreadPoolExecutor, read_one, names: list[str], count: int, ahead: int) -> Iterator[list[Picture]]:
+    """The pictures in order, `count` at a time, while threads decode the next `ahead` rounds; 0: none meanwhile."""
+    names, waiting = iter(names), deque()
+    while True:
+        while len(waiting) <= ahead and (some := list(islice(names, count))):
+            waiting.append([decoders.submit(read_one, name) for name in some])
+        if not waiting:
+            return
+        yield [future.result() for future in waiting.popleft()]
 
 
 def summarise(
-    model: ResidentModel, settings: Settings, threads: Choice, output: OutputFolder, total: int, seconds: float
+    model: ResidentModel,
+    settings: Settings,
+    choices: dict[str, Choice],
+    output: OutputFolder,
+    total: int,
+    seconds: float,
 ) -> Summary:
     new = output.processed + len(output.failures)
     return Summary(
@@ -171,10 +171,9 @@ def summarise(
         invalid=output.invalid,
         seconds=round(seconds, 3),
         images_per_second=round(new / seconds, 2),
-        batch_size={"value": settings.batch_size, "reason": "as asked"},
-        precision=model.precision._asdict(),
-        device=model.device._asdict(),
-        workers=threads._asdict(),
+        **{name: choice.record() for name, choice in choices.items()},
+        precision=model.precision.record(),
+        device=model.device.record(),
         model=model.facts(),
         settings=settings.model_dump(exclude={"max_failed", "demo_images"}),
         environment=environment(),

@@ -1,0 +1,67 @@
+"""Networks that misbehave or wait on purpose, each inside a real ResidentModel."""
+
+import time
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from wanwu_nb import ResidentModel
+from wanwu_nb.checkpoints import Checkpoint, open_checkpoint
+from wanwu_nb.images import InputSpec
+from wanwu_nb.tuning import Choice
+
+CPU, FP32 = Choice("cpu", "for the test"), Choice("fp32", "for the test")
+
+
+class Limited(nn.Module):
+    """A network on a device whose memory holds `limit` pictures; `sizes` notes every batch that came."""
+
+    def __init__(self, network: nn.Module, limit: int):
+        super().__init__()
+        self.network, self.limit, self.sizes = network, limit, []
+
+    def forward(self, images):
+        self.sizes.append(len(images))
+        if len(images) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return self.network(images)
+
+
+class Afraid(nn.Module):
+    """Raises where a white picture is in the batch."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        if (images.amin((1, 2, 3)) > 1.5).any():
+            raise RuntimeError("index 7 is out of bounds\nand a stack of C++ frames")
+        return self.network(images)
+
+
+class Waiting(nn.Module):
+    """Takes as long for any batch up to `width` pictures, and twice as long for twice as many."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.width, self.weight = width, nn.Parameter(torch.ones(3))
+
+    def forward(self, images):
+        time.sleep(0.02 * max(1, len(images) / self.width))
+        scores = (images.mean((2, 3)) * self.weight).softmax(1)
+        return None, scores, torch.arange(3).expand(len(images), 3)
+
+
+def demo_within(wrap) -> ResidentModel:
+    checkpoint = open_checkpoint("demo")
+    return ResidentModel(replace(checkpoint, network=wrap(checkpoint.network)), CPU, FP32)
+
+
+def tagger(network: nn.Module, tmp_path) -> ResidentModel:
+    """Three classes, 32 x 32 input."""
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
+    spec = InputSpec(32, 32, "stretch", (0.5,) * 3, (0.5,) * 3)
+    return ResidentModel(Checkpoint("small", "test", network, spec, dict(enumerate("甲乙丙")), weights), CPU, FP32)
