@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .checkpoints import Checkpoint, open_checkpoint
 from .detections import Detections, Selection, detect
-from .images import decode, fit
+from .images import InputSpec, decode, fit
 from .tuning import DTYPES, Choice, choose_device, choose_precision
 
 BATCH_SIZE = 8
@@ -35,12 +35,9 @@ class ResidentModel:
         self.dtype = DTYPES[precision.value]
         network: nn.Module = checkpoint.network.eval()
         self.network = network.to(device.value, self.dtype, memory_format=torch.channels_last)
-        spec = checkpoint.spec
-        self.mean, self.std = (
-            torch.tensor(values, device=device.value).view(1, 3, 1, 1) * 255 for values in (spec.mean, spec.std)
-        )
+        self.eager = Normalised(self.network, checkpoint.spec, self.dtype).to(device.value).eval()
+        self.run, self.compiled_for = self.eager, 0
         self.load_seconds = 0.0
-        self.eager, self.compiled_for = self.network, 0
         if device.value == "cpu":
             keep_freed_memory()
 
@@ -90,15 +87,18 @@ class ResidentModel:
     def compile(self, batch_size: int) -> str:
         """Compile the network for batches of this size, which takes seconds to minutes; return what went wrong, or "".
 
-        The compiled code is kept in the user's cache, so that the next process is done in a fraction of the time.
+        The C++ code's compiler output is kept in the user's cache, where the next process finds it.
         """
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache_path("wanwu_nb") / "inductor"))
+        from torch._inductor import config as inductor  # takes a second, and reads the variable
+
         spec = self.checkpoint.spec
-        how = {"options": {"freezing": True}} if self.device.value == "cpu" else {"mode": "reduce-overhead"}
-        self.network, self.compiled_for = torch.compile(self.eager, dynamic=False, **how), batch_size
+        cuda_graphs = "default" if self.device.value == "cpu" else "reduce-overhead"
+        self.run, self.compiled_for = torch.compile(self.eager, dynamic=False, mode=cuda_graphs), batch_size
         try:
-            for _ in range(3):  # a CUDA graph is recorded in the second
-                self.forward(torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8))
+            with inductor.patch(freezing=True):  # as an option of torch.compile it comes too late for the tracing
+                for _ in range(3):  # a CUDA graph is recorded in the second
+                    self.forward(torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8))
             return ""
         except Exception as error:  # any of the compiler's own: no C++ compiler, an operator unknown to it
             self.undo_compile()
@@ -107,7 +107,7 @@ class ResidentModel:
     def undo_compile(self, unless_for: int = 0) -> None:
         """Go back to the network as it was loaded, unless it was compiled for batches of the size given."""
         if self.compiled_for != unless_for:
-            self.network, self.compiled_for = self.eager, 0
+            self.run, self.compiled_for = self.eager, 0
 
     def forward(self, batch: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         """Run one batch, uint8 [B,3,H,W]; boxes [B,K,4] or None, scores [B,K], class ids [B,K] come back on the CPU."""
@@ -119,9 +119,7 @@ class ResidentModel:
 
         Transferred as bytes; cast and normalised on the device, once for the whole batch.
         """
-        images = (batch.to(self.device.value, non_blocking=True).float() - self.mean) / self.std
-        images = images.to(self.dtype, memory_format=torch.channels_last)
-        boxes, scores, class_ids = self.network(images)
+        boxes, scores, class_ids = self.run(batch.to(self.device.value, non_blocking=True))
         parts = [scores[..., None].float(), class_ids[..., None].float()]  # class ids are exact up to 2**24
         return torch.cat(parts if boxes is None else [*parts, boxes.float()], dim=2)
 
@@ -168,6 +166,20 @@ class ResidentModel:
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self.facts().items())
         return f"<table>{rows}</table>"
+
+
+class Normalised(nn.Module):
+    """uint8 [B,3,H,W] in: cast, normalised, and given to the network. One module, so that it is compiled in one piece."""
+
+    def __init__(self, network: nn.Module, spec: InputSpec, dtype: torch.dtype):
+        super().__init__()
+        self.network, self.dtype = network, dtype
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255)
+
+    def forward(self, batch: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        images = (batch.float() - self.mean) / self.std
+        return self.network(images.to(self.dtype, memory_format=torch.channels_last))
 
 
 @contextmanager

@@ -47,6 +47,7 @@ class Summary:
     compiled: dict
     device: dict
     workers: dict
+    decoder: dict
     decoding: dict
     model: dict
     settings: dict

@@ -2,10 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .detections import Selection, detect
+from .gpu_decoding import NVJPEG, choose_decoder, read_on_gpu
 from .images import Picture, find_images, read, stat_of
 from .progress import Progress
 from .recovery import BatchRunner
@@ -21,6 +21,7 @@ from .results import OutputFolder, Summary, run_key
 from .settings import Settings, check_settings
 from .tuning import Choice, choose_ahead, choose_batch_size, choose_compile, choose_workers, environment
 
+Submit = Callable[..., Future]
 UNWRITTEN = 2  # batches that may wait for the writer
 
 
@@ -66,7 +67,7 @@ def tag_folder(
     selection = Selection(conf_threshold, nms_iou, top_k)
     with OutputFolder(output_dir, run_key(model.checkpoint.fingerprint, model.precision.value, selection)) as output:
         to_do = [name for name in names if not (resume and output.resume(name, stat_of(image_dir, name)))]
-        choices = choose(settings, model, len(to_do), output)
+        choices = choose(settings, model, to_do, output)
         with Progress(len(names), output.resumed) as progress:
             choices["batch_size"] = tag(model, Path(image_dir), to_do, output, selection, choices, progress)
         summary = summarise(model, settings, choices, output, len(names), time.perf_counter() - started)
@@ -74,17 +75,20 @@ def tag_folder(
     return summary
 
 
-def choose(settings: Settings, model: ResidentModel, pictures: int, output: OutputFolder) -> dict[str, Choice]:
-    """Batch size, compilation and threads for so many pictures; what decides bits is noted in the output folder."""
-    begun = output.choices
-    size = choose_batch_size(settings.batch_size, begun.get("batch_size", 0), pictures, model)
-    compiled = Choice(False, "there is nothing to do")
-    if pictures:
-        compiled = choose_compile(settings.compile, begun.get("compiled"), pictures, size.value, model)
-        output.begin({"batch_size": size.value, "compiled": compiled.value})
+def choose(settings: Settings, model: ResidentModel, names: list[str], output: OutputFolder) -> dict[str, Choice]:
+    """How these pictures will be run; what decides the bits of a result is noted in the output folder."""
+    begun, device = output.choices, model.device.value
+    size = choose_batch_size(settings.batch_size, begun.get("batch_size", 0), len(names), model)
     workers = choose_workers(settings.workers)
-    decoding = choose_ahead(model.device.value, size.value, workers.value)
-    return {"batch_size": size, "compiled": compiled, "workers": workers, "decoding": decoding}
+    choices = {"batch_size": size, "workers": workers, "decoding": choose_ahead(device, size.value, workers.value)}
+    if not names:
+        nothing = Choice(False, "there is nothing to do")
+        return {**choices, "compiled": nothing, "decoder": nothing}
+    compiled = choose_compile(settings.compile, begun.get("compiled"), len(names), size.value, model)
+    sample = Path(settings.image_dir), model.checkpoint.spec, device, names, workers.value
+    decoder = choose_decoder(begun.get("decoder", ""), *sample)
+    output.begin({"batch_size": size.value, "compiled": compiled.value, "decoder": decoder.value})
+    return {**choices, "compiled": compiled, "decoder": decoder}
 
 
 def tag(
@@ -114,11 +118,11 @@ def tag(
 
     size, decoding = choices["batch_size"], choices["decoding"]
     runner = BatchRunner(model.launch, size.value)
-    read_one = partial(read, image_dir, model.checkpoint.spec)
+    read_round = reader(choices["decoder"], image_dir, model)
     unwritten: deque[Future] = deque()
     # Left by an exception, Ctrl-C included, the pools finish what was handed to them: a round of decoding, two batches.
     with threads("decode", choices["workers"].value) as decoders, threads("write", 1) as writer:
-        for pictures in rounds(decoders, read_one, names, decoding.value, decoding.measured["ahead"]):
+        for pictures in rounds(decoders, read_round, names, decoding.value, decoding.measured["ahead"]):
             unreadable = [picture for picture in pictures if picture.image is None]
             readable = [picture for picture in pictures if picture.image is not None]
             for part in chain([(unreadable, None, "")], runner.run(readable)):
@@ -141,15 +145,25 @@ def threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
     torch.set_num_threads(before)
 
 
-def rounds(decoders: ThreadPoolExecutor, read_one, names: list[str], count: int, ahead: int) -> Iterator[list[Picture]]:
+def reader(decoder: Choice, image_dir: Path, model: ResidentModel) -> Callable[[Submit, list[str]], list[Future]]:
+    """How a round is read: a picture a thread, or all of them on the GPU. The futures hold lists of pictures."""
+    spec, device = model.checkpoint.spec, model.device.value
+    if decoder.value == NVJPEG:
+        return lambda submit, names: [submit(read_on_gpu, image_dir, spec, device, names)]
+    return lambda submit, names: [submit(lambda name: [read(image_dir, spec, name)], name) for name in names]
+
+
+def rounds(
+    decoders: ThreadPoolExecutor, read_round, names: list[str], count: int, ahead: int
+) -> Iterator[list[Picture]]:
     """The pictures in order, `count` at a time, while threads decode the next `ahead` rounds; 0: none meanwhile."""
     names, waiting = iter(names), deque()
     while True:
         while len(waiting) <= ahead and (some := list(islice(names, count))):
-            waiting.append([decoders.submit(read_one, name) for name in some])
+            waiting.append(read_round(decoders.submit, some))
         if not waiting:
             return
-        yield [future.result() for future in waiting.popleft()]
+        yield [picture for future in waiting.popleft() for picture in future.result()]
 
 
 def summarise(

@@ -8,13 +8,13 @@ import argparse
 import contextlib
 import io
 import json
-import math
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from .. import ResidentModel, tag_folder
+from ..quality import wilson
 from ..tuning import environment
 from .scenes import EFFECTS, draw_folder
 
@@ -66,14 +66,6 @@ def as_coco(coco, results: Path) -> list[dict]:
             row = {"image_id": image_id, "category_id": each["label_id"], "score": each["confidence"]}
             rows.append({**row, "bbox": [x1, y1, x2 - x1, y2 - y1]})
     return rows
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, 1927): it behaves near 100 %, where the normal one does not."""
-    z, share = 1.96, hits / trials
-    centre = share + z * z / (2 * trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return (centre - spread) / (1 + z * z / trials), (centre + spread) / (1 + z * z / trials)
 
 
 def main() -> None:
