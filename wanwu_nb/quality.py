@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,20 +26,27 @@ class Share(NamedTuple):
 def agreement(reference: Path, other: Path) -> Share:
     """How far two folders of per-picture JSONs agree, over the pictures of `reference`.
 
-    Of a picture with boxes every object counts, of either side: it agrees where the other side has one of the same
-    label with IoU > 0.5, one to one. Of a whole-picture tag the best one counts. Raises FileNotFoundError where a
-    picture of the reference is not in the other folder, ValueError where there is nothing to compare.
+    Raises FileNotFoundError where one is not in the other folder, ValueError where there is nothing to compare.
+    """
+    paths = sorted(reference.rglob("*.json"))
+    return agreement_of((read_objects(path), read_objects(other / path.relative_to(reference))) for path in paths)
+
+
+def agreement_of(pairs: Iterable[tuple[list[dict], list[dict]]]) -> Share:
+    """The same for the `objects` of each picture, of either side.
+
+    With boxes, every object counts: it agrees where the other side has one of the same label with IoU > 0.5, one to
+    one. Of whole-picture tags the best one counts.
     """
     hits = trials = 0
-    for path in sorted(reference.rglob("*.json")):
-        a, b = read_objects(path), read_objects(other / path.relative_to(reference))
+    for a, b in pairs:
         if any(found["bbox"] is None for found in a + b):
-            hits, trials = hits + (a[:1] and b[:1] and a[0]["label"] == b[0]["label"]), trials + 1
+            hits, trials = hits + bool(a and b and a[0]["label"] == b[0]["label"]), trials + 1
         else:
             matched = matches(a, b)
             hits, trials = hits + matched, trials + len(a) + len(b) - matched
     if not trials:
-        raise ValueError(f"no object in {reference} or {other}: nothing to compare")
+        raise ValueError("no object on either side: nothing to compare")
     return Share(hits, trials, *wilson(hits, trials))
 
 

@@ -169,7 +169,7 @@ class ResidentModel:
 
 
 class Normalised(nn.Module):
-    """uint8 [B,3,H,W] in: cast, normalised, and given to the network. One module, so that it is compiled in one piece."""
+    """uint8 [B,3,H,W] in: cast, normalised, given to the network; one module, so that it is compiled in one piece."""
 
     def __init__(self, network: nn.Module, spec: InputSpec, dtype: torch.dtype):
         super().__init__()
