@@ -81,9 +81,8 @@ def measure(workload: str) -> dict:
     agreed = agreement_of(zip(found["full"], found["scaled"], strict=True))
     decoding = {way: statistics.median(values) for way, values in times.items()}
     gain = (decoding["full"] + forward) / (decoding["scaled"] + forward) - 1
-    print(
-        f"{workload}: {1000 * decoding['full']:.2f} → {1000 * decoding['scaled']:.2f} ms decoding, {gain:.1%} end to end"
-    )
+    before, after = (f"{1000 * decoding[way]:.2f}" for way in ways)
+    print(f"{workload}: decoding {before} → {after} ms, {gain:.1%} end to end")
     print(f"    agreement on {len(paths)} pictures {agreed.value:.2%} ({agreed.low:.2%} to {agreed.high:.2%})")
     return {"decoding": decoding, "forward": forward, "gain": gain, "pictures": len(paths), "agreement": agreed}
 

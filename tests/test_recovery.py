@@ -9,6 +9,8 @@ import torch
 from conftest import SCENES, contents
 from PIL import Image
 from small_networks import Afraid, Limited, demo_within
+from torch import nn
+from torchvision.ops import nms
 
 from wanwu_nb import tag_folder
 from wanwu_nb.recovery import out_of_memory
@@ -74,6 +76,23 @@ def test_a_lost_device_stops_the_run_and_keeps_what_was_done(scenes, tmp_path):
     with pytest.raises(torch.AcceleratorError):
         tag_folder(broken, scenes, tmp_path / "out", batch_size=2)
     assert len(contents(tmp_path / "out")) == 4 and not (tmp_path / "out/summary.json").exists()
+
+
+def test_an_operator_without_half_precision_stops_the_run_and_says_what_to_set(scenes, tmp_path):
+    """Where the picture of noise that a model is tried out on did not come to that operator."""
+
+    class Suppressing(nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.network = network
+
+        def forward(self, images):
+            boxes, scores, labels = self.network(images)
+            nms(boxes[0].bfloat16(), scores[0].bfloat16(), 0.5)
+            return boxes, scores, labels
+
+    with pytest.raises(ValueError, match=r"'BFloat16': this network needs precision=fp32"):
+        tag_folder(demo_within(Suppressing), scenes, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ class BatchRunner:
             return self.forward(full_batch([picture.image for picture in batch], self.size)), None
         except Exception as error:
             problem = Problem(out_of_memory(error), (str(error).strip() or type(error).__name__).splitlines()[0])
+            if "not implemented for 'BFloat16'" in problem.reason or "not implemented for 'Half'" in problem.reason:
+                raise ValueError(f"{problem.reason}: this network needs precision=fp32") from None
             if isinstance(error, torch.AcceleratorError) and not problem.memory:
                 raise  # the device is lost, and every batch to come with it
         if problem.memory and torch.cuda.is_available():

@@ -89,6 +89,7 @@ def torchvision_network(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
     if name in models.list_models(module=models.detection):
         with torch.device("cpu"):  # anchors are computed as it is built
             network = models.get_model(name, weights=None, weights_backbone=None, num_classes=classes)
+        network.register_forward_pre_hook(refuse_half_on_cpu)
         return network, detector_input(network)
     if name not in models.list_models(module=models):
         raise ValueError(f"torchvision knows no architecture {name!r}: see torchvision.models.list_models()")
@@ -96,6 +97,13 @@ def torchvision_network(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
     side, shorter = preset.crop_size[0], preset.resize_size[0]
     spec = InputSpec(side, side, "crop", tuple(preset.mean), tuple(preset.std), shorter_side=shorter)
     return models.get_model(name, weights=None, num_classes=classes), spec
+
+
+def refuse_half_on_cpu(_: nn.Module, inputs: tuple) -> None:
+    """Said at once, since a picture of noise may leave nothing for NMS, and the first real one would fail."""
+    images = inputs[0]
+    if images[0].device.type == "cpu" and images[0].dtype != torch.float32:
+        raise NotImplementedError("torchvision's NMS has no kernel for half precision on the CPU")
 
 
 def detector_input(network: nn.Module) -> InputSpec:
