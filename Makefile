@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: tag test lab notebooks lint lock accuracy
+.PHONY: tag test lab notebooks lint lock accuracy bench
 
 tag: .venv/built  ## tag the demo pictures; results in runs/tags
 	@mkdir -p runs
@@ -19,6 +19,13 @@ notebooks: .venv/built  ## run the notebooks on their defaults and keep the outp
 
 accuracy: .venv/built  ## recall, precision and mAP of the demo detector on scenes it has never seen
 	$(BIN)/python -m wanwu_nb.demo.accuracy --record benchmarks/results/demo_accuracy.json
+
+bench: .venv/built  ## speed, memory and cold start against what people use instead; the README's figures anew
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks.speed --record benchmarks/results
+	$(BIN)/python -m benchmarks.memory --record benchmarks/results/memory.json
+	$(BIN)/python -m benchmarks.cold_start --record benchmarks/results/cold_start.json
+	$(BIN)/python -m benchmarks.readme
 
 lint: .venv/built
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from .resnest import modelscope_folder
+from .workloads import WORKLOADS
 
 REPEATS = 7
 
@@ -25,7 +25,7 @@ def default_script(folder: Path) -> dict[str, float]:
 
     started = time.perf_counter()
     with torch.no_grad():
-        model = torch.load(folder / "module.pth", map_location="cpu", weights_only=False)
+        model = torch.load(folder / "pickled" / "module.pth", map_location="cpu", weights_only=False)
         model.eval()
         model(torch.zeros(1, 3, 224, 224))
     return {"seconds": time.perf_counter() - started}
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--record", type=Path)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # what a child process runs
     given = parser.parse_args()
-    folder = modelscope_folder()
+    folder = WORKLOADS["resnest101"].folder()
     if given.way:
         print(json.dumps(WAYS[given.way](folder)))
         return

@@ -303,13 +303,13 @@ def test_a_network_that_overflows_in_fp16_runs_in_fp32_and_says_so(tmp_path):
     torch.jit.trace(Overflows(), torch.rand(1, 3, 640, 640)).save(tmp_path / "model.pt")
     write_labels(tmp_path, NAMES[:2])
     resident = ResidentModel.load(str(tmp_path / "model.pt"), precision="fp16")
-    assert resident.precision == ("fp32", "fp16 (as asked) failed on this network: its scores are not finite")
+    assert resident.precision[:2] == ("fp32", "fp16 (as asked) failed on this network: its scores are not finite")
 
 
 @pytest.mark.parametrize("form", ["state dict", "TorchScript", "pickled module"])
 def test_every_kind_that_is_not_bound_to_fp32_runs_in_half_precision(files, photograph, form):
     resident = ResidentModel.load(str(files(form)), **options(form), precision="bf16")
-    assert resident.precision == ("bf16", "as asked") and resident.predict([photograph])
+    assert resident.precision[:2] == ("bf16", "as asked") and resident.predict([photograph])
 
 
 def test_an_export_keeps_the_precision_it_was_exported_in(files, photograph):

@@ -22,7 +22,7 @@ LARGEST = 256
 WORTH_MEASURING = 1000  # pictures: fewer are done before a better size has paid for its measurement
 GAIN = 1.05  # what twice the size must bring
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
-COMPILE_SAVES, COMPILE_COSTS = 0.5, 40.0  # a share of the forward; seconds: measured by benchmarks/compiling.py
+COMPILE_SAVES, COMPILE_COSTS = 0.5, 40.0  # a share of the forward; seconds: measured by benchmarks/choices.py
 DECODED_TOGETHER = 8  # pictures a thread: with fewer, threads idle at the end of every round
 
 
