@@ -1,7 +1,8 @@
-"""Write the README's figures anew from the records in benchmarks/results: `python -m benchmarks.readme`."""
+"""Write the figures of README.md and docs/speed.md anew from the records: `python -m benchmarks.readme`."""
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ from wanwu_nb.plots import COLOURS, style
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+PAGES = ROOT / "README.md", ROOT / "docs" / "speed.md"
 CHART = ROOT / "docs" / "speed.png"
 TITLES = {
     "resnest101": "ResNeSt-101, 54,092 classes, 629 MB, at 224",
@@ -19,27 +21,36 @@ TITLES = {
 
 
 def main() -> None:
-    path = ROOT / "README.md"
-    path.write_text(with_figures(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
     chart([record for record in records() if record["place"] == "cpu"]).savefig(CHART, dpi=150)
 
 
-def with_figures(readme: str) -> str:
-    """The README with all that stands between `<!-- speed -->` and `<!-- end of speed -->` made from the records."""
-    tables = "\n\n".join(table(record) for record in records())
-    made = f"<!-- speed -->\n{tables}\n\n{more()}\n<!-- end of speed -->"
-    return re.sub(r"<!-- speed -->.*?<!-- end of speed -->", lambda _: made, readme, flags=re.DOTALL)
+def pages() -> dict[Path, str]:
+    """The pages as they should read: what stands between `<!-- name -->` and `<!-- end of name -->` made anew."""
+    figures = {"speed": speed(), "choices": choices(), "scaled decoding": scaled_decoding()}
+    found = {}
+    for path in PAGES:
+        found[path] = path.read_text(encoding="utf-8")
+        for name, text in figures.items():
+            made = f"<!-- {name} -->\n{text}\n<!-- end of {name} -->"
+            between = f"<!-- {name} -->.*?<!-- end of {name} -->"
+            found[path] = re.sub(between, lambda _, made=made: made, found[path], flags=re.DOTALL)
+    return found
+
+
+def speed() -> str:
+    return "\n\n".join([*map(table, records()), memory_and_cold_start()])
 
 
 def records() -> list[dict]:
     """The speed records there are, the heaviest model first, CPU before GPU."""
-    found = []
-    for place in ("cpu", "gpu"):
-        for workload in TITLES:
-            path = RESULTS / f"speed_{workload}_{place}.json"
-            if path.exists():
-                found.append({**json.loads(path.read_text(encoding="utf-8")), "place": place})
-    return found
+    names = [(f"speed_{workload}_{place}", place) for place in ("cpu", "gpu") for workload in TITLES]
+    return [{**read(name), "place": place} for name, place in names if (RESULTS / f"{name}.json").exists()]
+
+
+def read(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def table(record: dict) -> str:
@@ -62,9 +73,8 @@ def table(record: dict) -> str:
     return "\n".join(lines)
 
 
-def more() -> str:
-    memory = json.loads((RESULTS / "memory.json").read_text(encoding="utf-8"))
-    cold = json.loads((RESULTS / "cold_start.json").read_text(encoding="utf-8"))
+def memory_and_cold_start() -> str:
+    memory, cold = read("memory"), read("cold_start")
     few, many = memory["peak_mb"].items()
     return (
         f"Memory stays flat: {many[1]:,.0f} MB at its peak over {int(many[0]):,} pictures, {few[1]:,.0f} MB over "
@@ -72,6 +82,34 @@ def more() -> str:
         f"The 629 MB model is ready, first forward done, in {cold['ratio']:.0%} of the time that `torch.load` of its "
         "pickle and one forward take."
     )
+
+
+def choices() -> str:
+    """What a picture takes with and without each choice, eager; and what compiling costs and brings."""
+    found = read("choices")["workloads"]
+    compiled = {name: each["compiling"]["cold"] for name, each in found.items()}
+    saved = [1 - each["batch_compiled"] / each["batch_eager"] for each in compiled.values()]
+    lines = [line("ms a picture", found), line("---", ["---:"] * len(found))]
+    for variant in next(iter(found.values()))["ms_a_picture"]:
+        lines.append(line(variant, [f"{each['ms_a_picture'][variant]:.1f}" for each in found.values()]))
+    for state, cache in (("cold", "an empty"), ("warm", "a full")):
+        seconds = [f"{each['compiling'][state]['compiling']:.0f} s" for each in found.values()]
+        lines.append(line(f"compiling takes, with {cache} cache", seconds))
+    lines.append(line("and saves of the network's time", [f"{share:.0%}" for share in saved]))
+    return "\n".join(lines)
+
+
+def line(name: str, cells: Iterable[str]) -> str:
+    return f"| {' | '.join([name, *cells])} |"
+
+
+def scaled_decoding() -> str:
+    lines = ["| | decoding, ms | scaled, ms | gain end to end | agreement |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, each in read("scaled_decoding")["workloads"].items():
+        full, scaled = (1000 * each["decoding"][way] for way in ("full", "scaled"))
+        hits, trials, *_ = each["agreement"]
+        lines.append(line(name, [f"{full:.1f}", f"{scaled:.1f}", f"{each['gain']:.1%}", f"{hits / trials:.1%}"]))
+    return "\n".join(lines)
 
 
 def chart(found: list[dict]) -> plt.Figure:

@@ -49,7 +49,7 @@ class Waiting(nn.Module):
         self.width, self.weight = width, nn.Parameter(torch.ones(3))
 
     def forward(self, images):
-        time.sleep(0.02 * max(1, len(images) / self.width))
+        time.sleep(0.1 * max(1, len(images) / self.width))
         scores = (images.mean((2, 3)) * self.weight).softmax(1)
         return None, scores, torch.arange(3).expand(len(images), 3)
 

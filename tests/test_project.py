@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from benchmarks.readme import pages
 from wanwu_nb.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +67,11 @@ def test_the_readmes_accuracy_is_the_records():
         assert f"| {name} | {record[name]:.1%} | {low:.1%} to {high:.1%} |" in README
     assert f"| mAP@0.5 | {record['mAP@0.5']:.1%} | |" in README
     assert f"{record['pictures']} scenes" in README and f"{record['products']} products" in README
+
+
+def test_the_figures_in_the_pages_are_the_records():
+    for path, text in pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run `python -m benchmarks.readme`"
 
 
 def test_the_readmes_tree_and_links_exist():
