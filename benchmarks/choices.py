@@ -24,7 +24,7 @@ from wanwu_nb.tuning import Choice, choose_compile, environment
 from .contenders import BATCH_SIZE, linked
 from .workloads import WORKLOADS, pictures
 
-COUNT, REPEATS = 96, 5
+COUNT, REPEATS = 96, 3
 
 
 def allocator_left_alone() -> None:

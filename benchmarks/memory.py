@@ -8,7 +8,7 @@ The pictures are hard links to a few drawn scenes; the network is small, since i
 import argparse
 import json
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -90,8 +90,13 @@ def tag(folder: Path, output: Path) -> dict:
     started = time.perf_counter()
     summary = tag_folder(model, folder, output, batch_size=8, compile=False)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"peak_mb": peak, "seconds": seconds, "resumed": summary.resumed, "failed": summary.failed}
+    return {"peak_mb": peak_memory(), "seconds": seconds, "resumed": summary.resumed, "failed": summary.failed}
+
+
+def peak_memory() -> float:
+    """MB that this process held at most. Not getrusage's, which counts what the parent held at the fork."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
 def finish(folder: Path, output: Path, parent: Path) -> None:

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 
 import torch
 
@@ -24,6 +23,7 @@ from wanwu_nb.quality import Share, agreement
 from wanwu_nb.tuning import environment, usable_cores
 
 from .contenders import CLASSIFIERS_ONLY, CONTENDERS, REFERENCE
+from .memory import peak_memory
 from .workloads import PICTURES, WORKLOADS, pictures
 
 DEFAULT = "default script"
@@ -95,8 +95,8 @@ def measure(workload: str, contender: str, count: int, output: Path) -> dict:
     if bounds:
         bounds.append(work.bound())
         found |= {part: statistics.mean(bound[part] for bound in bounds) for part in bounds[0]}
-    own, worker = (resource.getrusage(of).ru_maxrss / 1024 for of in (RUSAGE_SELF, RUSAGE_CHILDREN))
-    found["peak_mb"] = own + (usable_cores() * worker if "DataLoader" in contender else 0)
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    found["peak_mb"] = peak_memory() + (usable_cores() * worker if "DataLoader" in contender else 0)
     if torch.cuda.is_available():
         found["peak_gpu_mb"] = torch.cuda.max_memory_reserved() / 2**20
     return found
