@@ -45,7 +45,7 @@ def test_on_a_cpu_rounds_are_whole_batches_and_keep_every_thread_busy(batch_size
 
 def test_compiling_waits_until_it_pays(model, tmp_path):
     assert choose_compile(False, True, MANY, 4, model) == (False, "as asked", None)
-    assert choose_compile("auto", False, MANY, 4, model).reason == "as the run that began this output folder"
+    assert choose_compile("auto", False, MANY, 4, model).reason == "as the run that was stopped"
     assert "does not pay" in choose_compile("auto", None, 10, 4, model).reason
     quick = choose_compile("auto", None, WORTH_MEASURING, 16, tagger(Waiting(16), tmp_path))
     assert not quick.value and "costs about 40 s and would save about" in quick.reason
@@ -68,6 +68,7 @@ def test_compiled_the_tags_are_the_same_and_the_summary_says_what_it_brought(sce
     assert plain.compiled == {"value": False, "reason": "as asked"}
     assert set(summary.compiled["measured"]) == {"compiling", "batch_eager", "batch_compiled"}
     assert small.compiled_for == (4 if summary.compiled["value"] else 0)
+    assert len(small.predict(sorted(scenes.glob("*.jpg"))[:3], batch_size=2)) == 3  # runs as it was loaded
     assert summary.labels == plain.labels and summary.processed == SCENES
 
 
@@ -82,13 +83,15 @@ def test_without_a_compiler_it_runs_as_it_is_and_says_why(scenes, tmp_path, monk
     assert summary.compiled["reason"].startswith("torch.compile failed: ")
 
 
-def test_a_resumed_run_takes_over_what_the_first_one_chose(model, scenes, tmp_path):
+def test_a_run_goes_on_with_what_the_stopped_one_chose_and_chooses_anew_after_a_complete_one(model, scenes, tmp_path):
     tag_folder(model, scenes, tmp_path / "out", batch_size=3, limit=5)
+    (tmp_path / "out/summary.json").unlink()  # as if stopped
     summary = tag_folder(model, scenes, tmp_path / "out")
-    assert summary.batch_size["value"] == 3 and "began this output folder" in summary.batch_size["reason"]
+    assert summary.batch_size["value"] == 3 and "as the run that was stopped" in summary.batch_size["reason"]
     assert (summary.resumed, summary.processed) == (5, SCENES - 5)
     tag_folder(model, scenes, tmp_path / "once", batch_size=3)
     assert contents(tmp_path / "out") == contents(tmp_path / "once")
+    assert tag_folder(model, scenes, tmp_path / "out", resume=False).batch_size["value"] != 3
     (first, *_) = (tmp_path / "out/ledger.jsonl").read_text().splitlines()
     assert json.loads(first)["choices"] == {"batch_size": 3, "compiled": False, "decoder": "CPU threads"}
 

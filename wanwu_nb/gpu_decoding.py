@@ -23,10 +23,10 @@ ORIENTATION = 274  # EXIF's tag
 
 def choose_decoder(begun: str, folder: Path, spec: InputSpec, device: str, names: list[str], threads: int) -> Choice:
     """What decodes for a network on `device`; on a GPU both ways read a sample, are compared and timed."""
-    if device == "cpu":
-        return Choice(CPU_THREADS, "the network runs on the CPU")
+    if not device.startswith("cuda"):
+        return Choice(CPU_THREADS, f"the network runs on {device}, not on a CUDA GPU")
     if begun:
-        return Choice(begun, "what the run that began this output folder used: the other would round differently")
+        return Choice(begun, "as the run that was stopped: the other would round differently")
     sample = names[:SAMPLE]
     on_cpu = partial(read, folder, spec)
     with ThreadPoolExecutor(threads) as pool:

@@ -31,6 +31,12 @@ class Progress:
         elif self.done:
             self.line()
 
+    def start(self) -> None:
+        """Count time from here on: what was measured or compiled before is no picture's."""
+        self.last_line = time.monotonic()
+        if self.bar is not None:
+            self.bar.unpause()
+
     def update(self, done: int, failed: int) -> None:
         """`done` pictures were finished by this run so far, `failed` of them in vain."""
         news, self.done, self.failed = done - self.done, done, failed

@@ -36,7 +36,7 @@ class ResidentModel:
         network: nn.Module = checkpoint.network.eval()
         self.network = network.to(device.value, self.dtype, memory_format=torch.channels_last)
         self.eager = Normalised(self.network, checkpoint.spec, self.dtype).to(device.value).eval()
-        self.run, self.compiled_for = self.eager, 0
+        self.compiled, self.compiled_for = None, 0
         self.load_seconds = 0.0
         if device.value == "cpu":
             keep_freed_memory()
@@ -93,21 +93,20 @@ class ResidentModel:
         from torch._inductor import config as inductor  # takes a second, and reads the variable
 
         spec = self.checkpoint.spec
-        cuda_graphs = "default" if self.device.value == "cpu" else "reduce-overhead"
-        self.run, self.compiled_for = torch.compile(self.eager, dynamic=False, mode=cuda_graphs), batch_size
+        mode = "reduce-overhead" if self.device.value.startswith("cuda") else "default"  # CUDA graphs
+        self.compiled, self.compiled_for = torch.compile(self.eager, dynamic=False, mode=mode), batch_size
         try:
             with inductor.patch(freezing=True):  # as an option of torch.compile it comes too late for the tracing
-                for _ in range(3):  # a CUDA graph is recorded in the second
+                for _ in range(3):  # a graph is recorded in the second
                     self.forward(torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8))
             return ""
         except Exception as error:  # any of the compiler's own: no C++ compiler, an operator unknown to it
             self.undo_compile()
             return (str(error).strip() or type(error).__name__).splitlines()[0]
 
-    def undo_compile(self, unless_for: int = 0) -> None:
-        """Go back to the network as it was loaded, unless it was compiled for batches of the size given."""
-        if self.compiled_for != unless_for:
-            self.run, self.compiled_for = self.eager, 0
+    def undo_compile(self) -> None:
+        """Go back to the network as it was loaded."""
+        self.compiled, self.compiled_for = None, 0
 
     def forward(self, batch: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         """Run one batch, uint8 [B,3,H,W]; boxes [B,K,4] or None, scores [B,K], class ids [B,K] come back on the CPU."""
@@ -119,7 +118,8 @@ class ResidentModel:
 
         Transferred as bytes; cast and normalised on the device, once for the whole batch.
         """
-        boxes, scores, class_ids = self.run(batch.to(self.device.value, non_blocking=True))
+        run = self.compiled if len(batch) == self.compiled_for else self.eager  # another size would be compiled anew
+        boxes, scores, class_ids = run(batch.to(self.device.value, non_blocking=True))
         parts = [scores[..., None].float(), class_ids[..., None].float()]  # class ids are exact up to 2**24
         return torch.cat(parts if boxes is None else [*parts, boxes.float()], dim=2)
 

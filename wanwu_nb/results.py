@@ -76,8 +76,8 @@ class OutputFolder:
     """The output folder of one run: what is finished already, where new results go, and the counts so far.
 
     Opening it checks that it can be written and that no other run is writing there, removes the last run's summary.json
-    (there, it means complete) and reads the ledger. `choices` are those of the run that began this key's results, as
-    `begin` wrote them: batch size and compilation, which change the bits of a result and not its meaning.
+    (there, it means complete) and reads the ledger. `choices` are those of a run that was stopped, as it noted them
+    with `begin`: what decides how a result is rounded. After a complete run there are none to keep to.
     """
 
     def __init__(self, folder: str | Path, key: str):
@@ -89,7 +89,8 @@ class OutputFolder:
             (self.folder / "images").mkdir(parents=True, exist_ok=True)
             self.lock = FileLock(self.folder / ".lock")
             self.lock.acquire(timeout=0)
-            self.entries, self.choices = read_ledger(self.folder / "ledger.jsonl", key)
+            self.entries, noted = read_ledger(self.folder / "ledger.jsonl", key)
+            self.choices = {} if (self.folder / "summary.json").exists() else noted
             self.ledger = open_ledger(self.folder / "ledger.jsonl")
             (self.folder / "summary.json").unlink(missing_ok=True)
         except Timeout:

@@ -67,15 +67,17 @@ def tag_folder(
     selection = Selection(conf_threshold, nms_iou, top_k)
     with OutputFolder(output_dir, run_key(model.checkpoint.fingerprint, model.precision.value, selection)) as output:
         to_do = [name for name in names if not (resume and output.resume(name, stat_of(image_dir, name)))]
-        choices = choose(settings, model, to_do, output)
         with Progress(len(names), output.resumed) as progress:
+            choices = choose(settings, model, to_do, output, progress)
             choices["batch_size"] = tag(model, Path(image_dir), to_do, output, selection, choices, progress)
         summary = summarise(model, settings, choices, output, len(names), time.perf_counter() - started)
         output.close(summary)
     return summary
 
 
-def choose(settings: Settings, model: ResidentModel, names: list[str], output: OutputFolder) -> dict[str, Choice]:
+def choose(
+    settings: Settings, model: ResidentModel, names: list[str], output: OutputFolder, progress: Progress
+) -> dict[str, Choice]:
     """How these pictures will be run; what decides the bits of a result is noted in the output folder."""
     begun, device = output.choices, model.device.value
     size = choose_batch_size(settings.batch_size, begun.get("batch_size", 0), len(names), model)
@@ -84,7 +86,7 @@ def choose(settings: Settings, model: ResidentModel, names: list[str], output: O
     if not names:
         nothing = Choice(False, "there is nothing to do")
         return {**choices, "compiled": nothing, "decoder": nothing}
-    compiled = choose_compile(settings.compile, begun.get("compiled"), len(names), size.value, model)
+    compiled = choose_compile(settings.compile, begun.get("compiled"), len(names), size.value, model, progress.say)
     sample = Path(settings.image_dir), model.checkpoint.spec, device, names, workers.value
     decoder = choose_decoder(begun.get("decoder", ""), *sample)
     output.begin({"batch_size": size.value, "compiled": compiled.value, "decoder": decoder.value})
@@ -116,6 +118,7 @@ def tag(
                 output.write(picture.name, picture.stat, detections)
         progress.update(output.processed + len(output.failures), len(output.failures))
 
+    progress.start()
     size, decoding = choices["batch_size"], choices["decoding"]
     runner = BatchRunner(model.launch, size.value)
     read_round = reader(choices["decoder"], image_dir, model)
@@ -140,9 +143,11 @@ def tag(
 def threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
     """A pool in which torch keeps to one core a thread: with teams of their own they would hinder the network's."""
     before = torch.get_num_threads()
-    with ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool:
-        yield pool
-    torch.set_num_threads(before)
+    try:
+        with ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
 
 
 def reader(decoder: Choice, image_dir: Path, model: ResidentModel) -> Callable[[Submit, list[str]], list[Future]]:

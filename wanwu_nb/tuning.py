@@ -8,6 +8,7 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -15,10 +16,9 @@ import torch
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
-
 MEMORY_TABLE = ((20, 8), (10, 4), (0, 2))  # GB of GPU memory → the article's batch size, where measuring starts
 CPU_START = 4
-LARGEST = 256
+LARGEST = {"cpu": 32, "cuda": 256}  # tried; a CPU's memory is also everybody else's
 WORTH_MEASURING = 1000  # pictures: fewer are done before a better size has paid for its measurement
 GAIN = 1.05  # what twice the size must bring
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
@@ -86,13 +86,13 @@ def choose_ahead(device: str, batch_size: int, threads: int) -> Choice:
 
 
 def choose_batch_size(asked: int, begun: int, pictures: int, model) -> Choice:
-    """As asked, or as the run that began the folder did, or measured: doubled while that pays."""
+    """As asked, or as the run that was stopped had it, or measured: doubled while that pays."""
     if asked:
         return Choice(asked, "as asked")
     if begun:
-        return Choice(begun, "what the run that began this output folder used: another size would round differently")
+        return Choice(begun, "as the run that was stopped: another size would round differently")
     start, reason = CPU_START, f"{CPU_START} on a CPU"
-    if model.device.value != "cpu":
+    if model.device.value.startswith("cuda"):
         gigabytes = torch.cuda.get_device_properties(model.device.value).total_memory / 1e9
         start = next(size for more_than, size in MEMORY_TABLE if gigabytes > more_than)
         reason = f"{start} for {gigabytes:.0f} GB of GPU memory"
@@ -104,6 +104,7 @@ def choose_batch_size(asked: int, begun: int, pictures: int, model) -> Choice:
 def measure_sizes(model, start: int) -> Choice:
     """Double the size while it brings 5 % and the memory holds. `measured` is the curve: size → pictures a second."""
     best, curve, size, reason = 0, {}, start, ""
+    largest = LARGEST["cuda" if model.device.value.startswith("cuda") else "cpu"]
     while not reason:
         try:
             rate = size / forward_seconds(model, size)
@@ -117,27 +118,32 @@ def measure_sizes(model, start: int) -> Choice:
             reason = f"{size} takes {share:.0%} of the free GPU memory"
         else:
             best, size = size, 2 * size
-            reason = f"larger than {LARGEST} was not tried" if size > LARGEST else ""
+            reason = f"larger than {largest} was not tried" if size > largest else ""
     return Choice(best or max(1, start // 2), f"measured: {reason}", {"pictures_per_second": curve})
 
 
-def choose_compile(asked: bool | str, begun: bool | None, pictures: int, batch_size: int, model) -> Choice:
-    """Compile `model` or not: as asked, as the run that began the folder did, or where it pays.
+def choose_compile(
+    asked: bool | str, begun: bool | None, pictures: int, batch_size: int, model, say: Callable[[str], None] = print
+) -> Choice:
+    """Compile `model` or not: as asked, as the run that was stopped, or where it pays.
 
     "auto" compiles when the forwards of all `pictures`, times the share that compiling saves, exceed what it costs.
-    What fails to compile, or is no faster then, runs as it is. `measured`: seconds of compiling, and a batch's.
+    What fails to compile, or is no faster then, runs as it is. `measured`: seconds of compiling, and a batch's. `say`
+    tells whoever is waiting.
     """
-    model.undo_compile(unless_for=batch_size)
+    if model.compiled_for != batch_size:
+        model.undo_compile()
     if asked == "auto" and begun is None:
         wanted, reason = compiling_pays(pictures, batch_size, model)
     else:
         wanted = begun if asked == "auto" else asked
-        reason = "as the run that began this output folder" if asked == "auto" else "as asked"
+        reason = "as the run that was stopped" if asked == "auto" else "as asked"
     if not wanted:
         model.undo_compile()
         return Choice(False, reason)
-    if model.compiled_for == batch_size:
+    if model.compiled_for:
         return Choice(True, f"{reason}; compiled by an earlier run of this process")
+    say("compiling the network, which takes seconds to minutes")
     eager = forward_seconds(model, batch_size)
     started = time.perf_counter()
     problem = model.compile(batch_size)
@@ -172,8 +178,8 @@ def forward_seconds(model, batch_size: int) -> float:
 
 
 def memory_share(device: str) -> float:
-    """What the largest batch so far took of the GPU memory that was there for it; 0 on a CPU, which has plenty."""
-    if device == "cpu":
+    """What the largest batch so far took of the GPU memory that was there for it; 0 where there is no GPU."""
+    if not device.startswith("cuda"):
         return 0.0
     free, peak = torch.cuda.mem_get_info(device)[0], torch.cuda.max_memory_allocated(device)
     return peak / (free + torch.cuda.memory_reserved(device))
