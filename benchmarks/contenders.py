@@ -46,8 +46,8 @@ def step(name: str, folder: Path, pictures: list[Path], output: Path) -> Work:
     """A step of the ladder; all but the default load the model apart from the clock."""
     job = job_of(folder, pictures, output)
     if name != "default":
-        network = job.load()
-        job = replace(job, load=lambda: network)
+        network = job.open()
+        job = replace(job, open=lambda: network)
     ladder.STEPS[name](replace(job, pictures=pictures[:BATCH_SIZE]))  # warm up
     return partial(ladder.STEPS[name], job)
 
@@ -60,7 +60,7 @@ class Prepared(torch.utils.data.Dataset):
         return len(self.job.pictures)
 
     def __getitem__(self, i: int):
-        return (*ladder.prepare(self.job.pictures[i], self.job.spec), self.job.pictures[i])
+        return (*ladder.prepare(self.job, self.job.pictures[i]), self.job.pictures[i])
 
 
 def columns(rows: list) -> tuple:
@@ -72,7 +72,7 @@ def dataloader(precision: str, folder: Path, pictures: list[Path], output: Path)
     """PyTorch's own way: a DataLoader whose worker processes prepare, a resident network, channels last."""
     job = job_of(folder, pictures, output)
     dtype = job.half if precision == "half" else torch.float32
-    network = job.load().to(job.device, dtype, memory_format=torch.channels_last).eval()
+    network = job.open().to(job.device, dtype, memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
     def work(job: Job = job) -> None:
@@ -82,7 +82,7 @@ def dataloader(precision: str, folder: Path, pictures: list[Path], output: Path)
         )
         for images, placements, paths in loader:
             raw = network(images.to(job.device, dtype, memory_format=torch.channels_last, non_blocking=True))
-            ladder.write(job, paths, ladder.tags(raw, placements, job))
+            ladder.save(job, paths, raw, placements)
 
     work(replace(job, pictures=pictures[:BATCH_SIZE]))
     return work
@@ -98,7 +98,7 @@ def transformers_pipeline(precision: str, folder: Path, pictures: list[Path], ou
     names = {"id2label": job.labels, "label2id": {name: i for i, name in job.labels.items()}}
     config = TimmWrapperConfig(architecture="resnest101e", do_pooling=False, pretrained_cfg=data, **names)
     model = TimmWrapperForImageClassification(config)
-    model.timm_model.load_state_dict(job.load().network.state_dict())
+    model.timm_model.load_state_dict(job.open().network.state_dict())
     dtype = job.half if precision == "half" else torch.float32
     tagger = pipeline(
         "image-classification",
@@ -127,7 +127,7 @@ def modelscope_way(folder: Path, pictures: list[Path], output: Path) -> Work:
     job = job_of(folder, pictures, output)
     form = {"radix": 2, "groups": 1, "bottleneck_width": 64, "deep_stem": True, "stem_width": 64, "avg_down": True}
     network = ResNet(Bottleneck, [3, 4, 23, 3], **form, avd=True, avd_first=False, num_classes=len(job.labels))
-    network.load_state_dict(job.load().network.state_dict())
+    network.load_state_dict(job.open().network.state_dict())
     network.to(job.device)
     steps = transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor()
     transform = transforms.Compose([*steps, transforms.Normalize(job.spec.mean, job.spec.std)])

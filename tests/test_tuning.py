@@ -1,6 +1,7 @@
 """Choices: what is taken over, what is measured, and that each says why."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -60,6 +61,7 @@ class Convolutions(nn.Module):
         return None, *self.body(images).mean((2, 3)).softmax(1).sort(descending=True)
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile wants a C++ compiler")
 def test_compiled_the_tags_are_the_same_and_the_summary_says_what_it_brought(scenes, tmp_path):
     torch.manual_seed(0)
     small = tagger(Convolutions(), tmp_path)

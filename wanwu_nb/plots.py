@@ -9,8 +9,10 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: colour-blind safe
@@ -105,3 +107,41 @@ def captioned(picture: Image.Image, caption: str, cell: tuple[int, int]) -> Imag
     tile.paste(picture, ((cell[0] - picture.width) // 2, 8))
     ImageDraw.Draw(tile).text((cell[0] / 2, cell[1] - 28), caption, "#333", font, anchor="ma")
     return tile
+
+
+def stage_bars(rows: dict[str, dict[str, float]]) -> Axes:
+    """A bar a row, stacked by stage, in shares of its own total; the total, in seconds, at its end."""
+    style()
+    stages = list(dict.fromkeys(stage for seconds in rows.values() for stage in seconds))
+    _, axes = plt.subplots(figsize=(9, 0.9 + 0.7 * len(rows)))
+    for name, seconds in list(rows.items())[::-1]:
+        total, left = sum(seconds.values()), 0.0
+        for stage, colour in zip(stages, COLOURS, strict=False):
+            share = seconds.get(stage, 0.0) / total
+            axes.barh(name, share, left=left, color=colour, label=stage)
+            if share > 0.07:
+                axes.text(left + share / 2, name, f"{share:.0%}", ha="center", va="center", color="white")
+            left += share
+        axes.text(1.01, name, f"{total:.3g} s", va="center")
+    named = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    axes.legend([named[stage] for stage in stages], stages, ncols=len(stages), loc="lower left", bbox_to_anchor=(0, 1))
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_xlabel("share of the time a picture takes 每张图片耗时占比")
+    return axes
+
+
+def utilisation(table: pd.DataFrame) -> Axes:
+    """How busy CPU and GPUs are over time, from a Monitor's table."""
+    style()
+    _, axes = plt.subplots(figsize=(9, 2.6))
+    gpus = [column for column in table if column.startswith("gpu ") and column[4:].isdigit()]
+    for column, colour in zip(["cpu", *gpus], COLOURS, strict=False):
+        axes.plot(
+            table["seconds"], table[column], color=colour, label=f"{column.upper()}, mean {table[column].mean():.0f} %"
+        )
+    axes.set_ylim(0, 105)
+    axes.set_xlabel("seconds 秒")
+    axes.set_ylabel("busy 占用 %")
+    axes.legend(loc="lower right")
+    return axes

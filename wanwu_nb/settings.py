@@ -1,9 +1,11 @@
 """A notebook's parameters: typed, within bounds, unknown names refused. One list, for notebook and `tag_folder`."""
 
 import difflib
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Settings(BaseModel):
@@ -31,15 +33,29 @@ class Settings(BaseModel):
     demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn where image_dir is "demo"')
 
 
-def check_settings(**values: Any) -> Settings:
+class ProfileSettings(BaseModel):
+    """The parameters of notebooks/01_profile_baseline.ipynb."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_dir: str = Field("demo", min_length=1, description='folder of pictures, sub-folders too; "demo" draws some')
+    model: str = Field("demo", min_length=1, description='"demo", a folder, a file or "torchvision/…": docs/models.md')
+    labels: str = Field("", description="labels file, for a model that comes without or with others")
+    architecture: str = Field("", description='"timm/…" or "torchvision/…", for a file of weights alone')
+    trust_pickle: bool = Field(False, description="open a pickled module, which runs the code inside it")
+    limit: int = Field(24, ge=2, le=1000, description="pictures to profile: the default script is slow")
+    device: str = Field("auto", min_length=1, description='"auto", "cpu", "cuda", "cuda:1"')
+
+
+def check_settings(kind: type[Kind] = Settings, **values: Any) -> Kind:
     """Settings from `values`, defaults for the rest. Raises ValueError: one line that names what is wrong."""
     try:
-        return Settings(**values)
+        return kind(**values)
     except ValidationError as error:
-        raise ValueError("; ".join(explain(problem) for problem in error.errors())) from None
+        raise ValueError("; ".join(explain(problem, kind.model_fields) for problem in error.errors())) from None
 
 
-def read_parameters(namespace: dict[str, Any]) -> Settings:
+def read_parameters(namespace: dict[str, Any], kind: type[Kind] = Settings) -> Kind:
     """Settings from a notebook's `globals()`, where papermill put its parameters.
 
     A public variable with a plain value that is no parameter is taken for a misspelt one, and refused: papermill itself
@@ -48,22 +64,22 @@ def read_parameters(namespace: dict[str, Any]) -> Settings:
     plain = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_") and (name in Settings.model_fields or isinstance(value, str | int | float | list))
+        if not name.startswith("_") and (name in kind.model_fields or isinstance(value, str | int | float | list))
     }
     plain.pop("In", None)  # IPython's own list of the cells run
-    missing = [name for name in Settings.model_fields if name not in plain]
+    missing = [name for name in kind.model_fields if name not in plain]
     if missing:
         raise ValueError(f"parameters {', '.join(missing)} are gone: restore them in the parameters cell")
-    return check_settings(**plain)
+    return check_settings(kind, **plain)
 
 
-def explain(problem: dict) -> str:
+def explain(problem: dict, fields: dict) -> str:
     name, value = str(problem["loc"][0]), problem["input"]
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(Settings.model_fields)}"
+        close = difflib.get_close_matches(name, fields, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(fields)}"
         return f"unknown parameter {name}: {hint}"
     if problem["type"] == "string_type":
         return f"{name} must be text, not {value!r}: papermill's -p makes numbers of digits, use -r {name} {value}"
-    meaning = Settings.model_fields[name].description
+    meaning = fields[name].description
     return f"{name}={value!r} is not valid: {problem['msg'][0].lower()}{problem['msg'][1:]} ({meaning})"
