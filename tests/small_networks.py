@@ -42,14 +42,14 @@ class Afraid(nn.Module):
 
 
 class Waiting(nn.Module):
-    """Takes as long for any batch up to `width` pictures, and twice as long for twice as many."""
+    """Takes as long for any batch up to `width` pictures, and nearly three times as long for twice as many."""
 
     def __init__(self, width: int):
         super().__init__()
         self.width, self.weight = width, nn.Parameter(torch.ones(3))
 
     def forward(self, images):
-        time.sleep(0.1 * max(1, len(images) / self.width))
+        time.sleep(0.1 * max(1, len(images) / self.width) ** 1.5)
         scores = (images.mean((2, 3)) * self.weight).softmax(1)
         return None, scores, torch.arange(3).expand(len(images), 3)
 
