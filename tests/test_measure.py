@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from wanwu_nb import measure
-from wanwu_nb.measure import Monitor, StageClock, diagnose, median_and_spread, stage_table
+from wanwu_nb.measure import Monitor, StageClock, diagnose, stage_table
 
 
 def test_each_second_counts_for_the_innermost_stage():
@@ -92,7 +92,3 @@ def test_the_table_says_what_is_gained_at_most_without_a_stage():
     rows = stage_table({"load": 6.0, "forward": 2.0}, pictures=4)
     assert rows.loc["load"].tolist() == [1.5, 0.75, 4.0]
     assert rows["share"].sum() == 1
-
-
-def test_a_median_comes_with_its_spread():
-    assert median_and_spread([3.0, 1.0, 2.0]) == (2.0, 1.0, 3.0)

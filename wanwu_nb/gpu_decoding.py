@@ -12,7 +12,7 @@ from torch import Tensor
 from torchcodec.decoders import decode_jpeg
 
 from .images import InputSpec, Picture, fit, read, stat_of
-from .tuning import Choice
+from .tuning import Choice, first_line
 
 CPU_THREADS, NVJPEG = "CPU threads", "nvJPEG"
 SAMPLE = 32  # pictures that both ways are tried on
@@ -35,8 +35,7 @@ def choose_decoder(begun: str, folder: Path, spec: InputSpec, device: str, names
         read_on_gpu(folder, spec, device, sample[:4])  # the first call starts nvJPEG up
         found, gpu = timed(lambda: read_on_gpu(folder, spec, device, sample), device)
     except Exception as error:  # a driver without nvJPEG, a full GPU: whatever it is, the CPU can do it
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return Choice(CPU_THREADS, f"nvJPEG failed: {reason}")
+        return Choice(CPU_THREADS, f"nvJPEG failed: {first_line(error)}")
     measured = {"cpu_pictures_per_second": len(sample) / cpu, "gpu_pictures_per_second": len(sample) / gpu}
     if (apart := levels_apart(expected, found)) > LEVELS_APART:
         return Choice(CPU_THREADS, f"nvJPEG's pictures differ from the CPU's by {apart:.1f} of 256 levels", measured)

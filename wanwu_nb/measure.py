@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 import pandas as pd
 import psutil
@@ -121,18 +120,6 @@ def stage_table(seconds: dict[str, float], pictures: int) -> pd.DataFrame:
     rows["share"] = rows["s / picture"] / rows["s / picture"].sum()
     rows["without it"] = 1 / (1 - rows["share"])
     return rows
-
-
-class Spread(NamedTuple):
-    """The median of repeated measurements, and how far they went."""
-
-    median: float
-    low: float
-    high: float
-
-
-def median_and_spread(values: list[float]) -> Spread:
-    return Spread(statistics.median(values), min(values), max(values))
 
 
 def diagnose(seconds: dict[str, float], table: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .images import Picture
 from .resident import full_batch
+from .tuning import first_line
 
 
 class Problem(NamedTuple):
@@ -51,7 +52,7 @@ class BatchRunner:
         try:
             return self.forward(full_batch([picture.image for picture in batch], self.size)), None
         except Exception as error:
-            problem = Problem(out_of_memory(error), (str(error).strip() or type(error).__name__).splitlines()[0])
+            problem = Problem(out_of_memory(error), first_line(error))
             if "not implemented for 'BFloat16'" in problem.reason or "not implemented for 'Half'" in problem.reason:
                 raise ValueError(f"{problem.reason}: this network needs precision=fp32") from None
             if isinstance(error, torch.AcceleratorError) and not problem.memory:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .checkpoints import Checkpoint, open_checkpoint
 from .detections import Detections, Selection, detect
 from .images import InputSpec, decode, fit
-from .tuning import DTYPES, Choice, choose_device, choose_precision
+from .tuning import DTYPES, Choice, choose_device, choose_precision, first_line
 
 BATCH_SIZE = 8
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -80,7 +80,7 @@ class ResidentModel:
         try:
             _, scores, _ = self.forward(noise)
         except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError, AttributeError) as error:
-            return (str(error).strip() or type(error).__name__).splitlines()[0]
+            return first_line(error)
         overflown = self.precision.value != "fp32" and not scores.isfinite().all()
         return "its scores are not finite" if overflown else ""
 
@@ -102,7 +102,7 @@ class ResidentModel:
             return ""
         except Exception as error:  # any of the compiler's own: no C++ compiler, an operator unknown to it
             self.undo_compile()
-            return (str(error).strip() or type(error).__name__).splitlines()[0]
+            return first_line(error)
 
     def undo_compile(self) -> None:
         """Go back to the network as it was loaded."""

@@ -48,7 +48,7 @@ def choose_device(asked: str = "auto") -> Choice:
         device = torch.device(asked)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ValueError(f'device {asked!r} cannot be used ({reason}): use "auto", "cpu" or "cuda"') from None
     return Choice(asked, "as asked")
 
@@ -109,7 +109,7 @@ def measure_sizes(model, start: int) -> Choice:
         try:
             rate = size / forward_seconds(model, size)
         except (RuntimeError, MemoryError) as error:
-            reason = f"{size} failed: {str(error).splitlines()[0]}"
+            reason = f"{size} failed: {first_line(error)}"
             break
         curve[str(size)] = round(rate, 2)
         if best and rate < GAIN * curve[str(best)]:
@@ -183,6 +183,11 @@ def memory_share(device: str) -> float:
         return 0.0
     free, peak = torch.cuda.mem_get_info(device)[0], torch.cuda.max_memory_allocated(device)
     return peak / (free + torch.cuda.memory_reserved(device))
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, as a reason to give: its first line, or its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def environment() -> dict[str, str | int]:

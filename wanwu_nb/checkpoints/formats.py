@@ -10,6 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..tuning import first_line
+
 SAFETENSORS, PICKLE, TORCHSCRIPT, EXPORT = "safetensors", "pickle", "TorchScript", "torch.export"
 STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")  # what training scripts wrap one in
 FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load obeys it over its own arguments
@@ -109,7 +111,3 @@ def load_export(path: Path) -> torch.export.ExportedProgram:
         del os.environ[FORCE_WEIGHTS_ONLY]
         if before is not None:
             os.environ[FORCE_WEIGHTS_ONLY] = before
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..images import InputSpec
+from ..tuning import first_line
 from . import Checkpoint
 from .architectures import IMAGENET, build_with
 from .contract import Contract
@@ -15,7 +16,6 @@ from .formats import (
     EXPORT,
     SAFETENSORS,
     TORCHSCRIPT,
-    first_line,
     format_of,
     load_export,
     read_weights,
