@@ -59,8 +59,8 @@ def table(record: dict) -> str:
     lines = [
         f"**{TITLES[record['workload']]}** · {where}",
         "",
-        "| | ms a picture | pictures/s | × default | agrees with default | of what is possible |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| | ms a picture | pictures/s | × default | agrees with default | of what is possible | peak memory |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in record["rows"]:
         agreed = "" if row["agreement"] is None else f"{row['agreement']:.1%}"
@@ -68,7 +68,7 @@ def table(record: dict) -> str:
         name = f"**{row['contender']}**" if row["contender"].startswith("ours") else row["contender"]
         lines.append(
             f"| {name} | {row['ms']:,.1f} | {row['pictures_per_second']:.1f} | {row['times_default']:.1f} "
-            f"| {agreed} | {share} |"
+            f"| {agreed} | {share} | {row['peak_mb']:,.0f} MB |"
         )
     return "\n".join(lines)
 
