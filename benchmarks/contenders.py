@@ -6,7 +6,6 @@ timed, and returns the function that does the work.
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +22,7 @@ from wanwu_nb.ladder import Job
 from wanwu_nb.resident import full_batch
 from wanwu_nb.results import Summary
 from wanwu_nb.tagging import threads
-from wanwu_nb.tuning import choose_device
+from wanwu_nb.tuning import choose_device, usable_cores
 
 BATCH_SIZE = 8
 Work = Callable[[], None]
@@ -76,7 +75,7 @@ def dataloader(precision: str, folder: Path, pictures: list[Path], output: Path)
 
     @torch.inference_mode()
     def work(job: Job = job) -> None:
-        workers = len(os.sched_getaffinity(0))
+        workers = usable_cores()
         loader = torch.utils.data.DataLoader(
             Prepared(job), BATCH_SIZE, num_workers=workers, collate_fn=columns, pin_memory=job.device != "cpu"
         )

@@ -92,7 +92,7 @@ def tags(model: ResidentModel, inputs: list[Tensor], paths: list[Path]) -> list[
     for start in range(0, len(inputs), BATCH_SIZE):
         part = inputs[start : start + BATCH_SIZE]
         placements = [
-            place(*Image.open(path).size, model.checkpoint.spec) for path in paths[start : start + BATCH_SIZE]
+            place(*upright_size(Image.open(path)), model.checkpoint.spec) for path in paths[start : start + BATCH_SIZE]
         ]
         raw = unpacked(model.launch(full_batch(part, BATCH_SIZE)))
         found += [objects(each) for each in detect(raw, placements, model.checkpoint.labels, Selection())]
