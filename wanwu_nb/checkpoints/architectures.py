@@ -1,5 +1,6 @@
 """Networks by the name of their architecture, filled with a state dict."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +72,9 @@ def demo_detector(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
 
 def timm_classifier(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
     """Shorter side to the size timm evaluates at, then the centre: `crop_pct` is the ratio of the two."""
-    import timm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in a notebook, tqdm asks for widgets that nothing here uses
+        import timm
 
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
