@@ -8,6 +8,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 EDITION = 1  # of the drawings: raise it when they change, so that nobody's finished folder is drawn over
+TRUTH = "truth.coco.json"  # beside the pictures: what is in them
 
 
 def demo_folder(count: int = 24) -> Path:

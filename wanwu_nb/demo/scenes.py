@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter
 
+from . import TRUTH
 from .backgrounds import draw_background
 from .products import PRODUCTS, render
 
@@ -49,7 +50,7 @@ def draw_folder(folder: Path, count: int, first_seed: int = 0, effect: str = "",
         for k, (i, box, class_id) in enumerate(flat, start=1)
     ]
     categories = [{"id": i, "name": p.name, "supercategory": p.category} for i, p in enumerate(PRODUCTS)]
-    truth = folder / "truth.coco.json"
+    truth = folder / TRUTH
     content = {"images": images, "annotations": annotations, "categories": categories}
     truth.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     return truth
