@@ -1,12 +1,15 @@
 """The stage clock, the monitor, and what they say together."""
 
+import sys
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from wanwu_nb import measure
-from wanwu_nb.measure import Monitor, StageClock, diagnose, stage_table
+from wanwu_nb.measure import Monitor, Spread, StageClock, busy, diagnose, peak_memory, stage_table
+from wanwu_nb.trial import in_own_process
 
 
 def test_each_second_counts_for_the_innermost_stage():
@@ -46,10 +49,33 @@ def test_the_monitor_samples_ten_times_a_second_without_a_gpu():
     assert monitor.table["cpu"].between(0, 100).all()
 
 
+def test_the_monitor_counts_from_its_first_sample_on():
+    with Monitor() as monitor:
+        until = time.perf_counter() + 0.5
+        while time.perf_counter() < until:
+            pass
+    assert monitor.table["cpu"].iloc[0] > 0
+
+
 def test_the_monitor_survives_the_shortest_run():
     with Monitor() as monitor:
         pass
-    assert len(monitor.table) == 0 and diagnose({"forward": 1.0}, monitor.table)
+    assert len(monitor.table) == 0 and busy(monitor.table, "cpu") is None
+
+
+def test_the_monitor_has_a_column_for_each_of_several_cards_and_none_without_nvml(monkeypatch):
+    pynvml = pytest.importorskip("pynvml")
+    monkeypatch.setattr(measure, "find_gpus", lambda: ["one", "another"])
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", lambda _: SimpleNamespace(gpu=40))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda _: SimpleNamespace(used=2**30))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetPowerUsage", lambda _: 300_000)
+    with Monitor() as monitor:
+        time.sleep(0.3)
+    first = monitor.table.iloc[0]
+    assert (first["gpu 0"], first["gpu 1 MB"], first["gpu 1 W"]) == (40, 1024, 300)
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # as if it were not installed
+    assert measure.find_gpus() == []
 
 
 def test_the_monitor_survives_a_card_that_tells_nothing_of_its_power(monkeypatch):
@@ -63,29 +89,74 @@ def test_the_monitor_survives_a_card_that_tells_nothing_of_its_power(monkeypatch
     assert measure.gpu_sample(["a card"]) == {}
 
 
-def busy(percent: float, column: str = "cpu") -> pd.DataFrame:
-    return pd.DataFrame({"seconds": [0.1, 0.2], "cpu": [10.0, 10.0], column: [percent, percent]})
-
-
 @pytest.mark.parametrize(
-    ("seconds", "table", "says"),
+    ("seconds", "share", "device", "says"),
     [
         (
             {"load": 8.3, "forward": 1.7},
-            busy(12, "gpu 0"),
-            "load is 83% of the time; the GPU is busy 12%: load",
+            0.12,
+            "cuda",
+            "load is 83% of the time; the GPU is busy 12%: load the model once",
         ),
-        ({"load": 0.1, "forward": 9.9}, busy(97, "gpu 0"), "the GPU is busy 97%: the hardware is used"),
+        ({"load": 0.1, "forward": 9.9}, 0.97, "cuda:1", "the GPU is busy 97%: the hardware is used"),
         (
             {"forward": 6, "preprocess": 4},
-            busy(30, "gpu 0"),
-            "forward is 60% of the time; the GPU is busy 30%: give",
+            0.3,
+            "cuda",
+            "forward is 60% of the time; the GPU is busy 30%: give the network",
         ),
-        ({"forward": 1, "preprocess": 4}, busy(50), "preprocess is 80% of the time; the CPU is busy 50%: do it while"),
+        (
+            {"forward": 6, "preprocess": 4},
+            0.8,
+            "cpu",
+            "forward is 60% of the time; the CPU is busy 80%: a leaner network",
+        ),
+        (
+            {"forward": 1, "preprocess": 4},
+            0.5,
+            "cpu",
+            "preprocess is 80% of the time; the CPU is busy 50%: do it while",
+        ),
+        ({"forward": 1, "decode": 4}, 0.5, "cuda", "decode is 80% of the time; the GPU is busy 50%: more cores"),
+        ({"forward": 6, "load": 4}, 0.8, "cpu", "load is 40% of the time; the CPU is busy 80%: load the model once"),
+        ({"forward": 1, "load": 4}, None, "cuda", "load is 80% of the time: load the model once"),
     ],
 )
-def test_the_bottleneck_is_named_in_one_sentence(seconds, table, says):
-    assert says in diagnose(seconds, table)
+def test_the_bottleneck_is_named_in_one_sentence(seconds, share, device, says):
+    assert says in diagnose(seconds, share, device)
+
+
+def test_how_busy_is_read_from_the_column_of_the_device(monkeypatch):
+    table = pd.DataFrame({"cpu": [10.0, 30.0], "gpu 0": [50.0, 70.0], "gpu 1": [90.0, 100.0]})
+    assert busy(table, "cpu") == 0.2 and busy(table, "cuda") == 0.6 and busy(table, "cuda:1") == 0.95
+    assert busy(table[["cpu"]], "cuda") is None
+
+
+def test_a_card_is_found_by_its_number_where_torch_sees_only_some(monkeypatch):
+    """CUDA_VISIBLE_DEVICES=1: torch's first card is NVML's second."""
+    pynvml = pytest.importorskip("pynvml")
+    monkeypatch.setattr(measure, "find_gpus", lambda: [0, 1])
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda i: f"GPU-{'ab'[i]}", raising=False)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda i: SimpleNamespace(uuid="b"))
+    assert measure.gpu_column("cuda") == "gpu 1"
+
+
+def test_repeats_are_told_with_their_spread():
+    assert Spread.of([3.0, 1.0, 2.0]) == (2.0, 1.0, 3.0)
+
+
+def hold_and_free() -> tuple[float, float]:
+    before = peak_memory()
+    held = bytearray(200 * 2**20)
+    held[::4096] = b"x" * len(held[::4096])
+    del held
+    return before, peak_memory()
+
+
+def test_peak_memory_keeps_what_was_freed_and_is_each_processs_own():
+    for _ in range(2):
+        before, after = in_own_process(hold_and_free)
+        assert before + 190 < after < before + 250
 
 
 def test_the_table_says_what_is_gained_at_most_without_a_stage():

@@ -1,10 +1,14 @@
 """Where does the time go? A stage clock, a monitor of the hardware, and what the two say together."""
 
+import re
 import statistics
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import psutil
@@ -12,6 +16,7 @@ import torch
 
 SECONDS_BETWEEN_SAMPLES = 0.08
 BUSY = 0.9  # of a device's time: above, it is what limits
+LOADING = 0.1  # of all time: above, it comes before anything else, since it is wasted
 
 
 class StageClock:
@@ -60,7 +65,6 @@ class Monitor:
         self.gpus = find_gpus()
 
     def __enter__(self) -> "Monitor":
-        psutil.cpu_percent(percpu=True)  # the first call only starts the count
         self.started = time.perf_counter()
         self.thread = threading.Thread(target=self.watch, daemon=True)
         self.thread.start()
@@ -73,12 +77,34 @@ class Monitor:
 
     def watch(self) -> None:
         process = psutil.Process()
+        psutil.cpu_percent(percpu=True)  # the first call of a thread only starts its count
         while not self.stopping.wait(self.every):
             cores = psutil.cpu_percent(percpu=True)
             row = {"seconds": time.perf_counter() - self.started, "cpu": statistics.fmean(cores)}
             row |= {f"cpu {i}": percent for i, percent in enumerate(cores)}
             row["memory MB"] = process.memory_info().rss / 2**20
             self.rows.append(row | gpu_sample(self.gpus))
+
+
+class Spread(NamedTuple):
+    """What repeated measurements say: never one without the others."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+
+def peak_memory() -> float:
+    """MB this process had resident at most."""
+    if sys.platform == "linux":  # getrusage would count what its parent had when it forked
+        return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def find_gpus() -> list:
@@ -122,22 +148,42 @@ def stage_table(seconds: dict[str, float], pictures: int) -> pd.DataFrame:
     return rows
 
 
-def diagnose(seconds: dict[str, float], table: pd.DataFrame) -> str:
-    """The bottleneck in one sentence, from a clock's seconds by stage and a monitor's table.
+def busy(table: pd.DataFrame, device: str) -> float | None:
+    """Share of the time that `device`, as torch names it, was busy: from a Monitor's table; None if it does not say."""
+    column = gpu_column(device) if device.startswith("cuda") else "cpu"
+    return table[column].mean() / 100 if column in table else None
+
+
+def gpu_column(device: str) -> str:
+    """Where NVML counts the card: torch counts only those that CUDA_VISIBLE_DEVICES shows it, in its own order."""
+    index = torch.device(device).index or 0
+    with suppress(Exception):  # pynvml missing, or a torch or driver so old that it knows no such number
+        import pynvml
+
+        uuid = str(torch.cuda.get_device_properties(index).uuid)
+        ids = [pynvml.nvmlDeviceGetUUID(gpu) for gpu in find_gpus()]
+        index = next(i for i, known in enumerate(ids) if uuid in known)
+    return f"gpu {index}"
+
+
+def diagnose(seconds: dict[str, float], share_busy: float | None, device: str = "cpu") -> str:
+    """The bottleneck in one sentence, from a clock's seconds by stage and how busy `device` was (see `busy`).
 
     In the order of the article's moral: is the hardware busy at all, then repeated loading, and the model last.
     """
-    total = sum(seconds.values())
-    slowest = max(seconds, key=seconds.get)
-    share = seconds[slowest] / total
-    device = "gpu 0" if "gpu 0" in table else "cpu"
-    name = "GPU" if device == "gpu 0" else "CPU"
-    busy = table[device].mean() / 100 if len(table) else float("nan")
-    said = f"{slowest} is {share:.0%} of the time; the {name} is busy {busy:.0%}"
+    shares = {stage: spent / sum(seconds.values()) for stage, spent in seconds.items()}
+    slowest = "load" if shares.get("load", 0) > LOADING else max(shares, key=shares.get)
+    said = f"{slowest} is {shares[slowest]:.0%} of the time"
+    if share_busy is not None:
+        said += f"; the {'GPU' if device.startswith('cuda') else 'CPU'} is busy {share_busy:.0%}"
     if slowest == "load":
         return f"{said}: load the model once, and keep it"
-    if busy > BUSY:
+    if (share_busy or 0) > BUSY:
         return f"{said}: the hardware is used, and what is left is a faster network or less precision"
-    if slowest == "forward":
+    if slowest == "forward" and device.startswith("cuda"):
         return f"{said}: give the network more pictures at a time"
+    if slowest == "forward":
+        return f"{said}: a leaner network, compiled code, or half precision where the CPU has it"
+    if slowest == "decode":
+        return f"{said}: more cores, or a GPU that decodes"
     return f"{said}: do it while the network runs, or in several threads"
