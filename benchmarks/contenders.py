@@ -4,9 +4,6 @@ A contender is given the workload's folder, pictures and an output folder; it pr
 timed, and returns the function that does the work.
 """
 
-import json
-import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,14 +11,13 @@ from pathlib import Path
 
 import torch
 
-from wanwu_nb import ResidentModel, ladder, tag_folder
+from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.checkpoints import open_checkpoint
 from wanwu_nb.checkpoints.contract import Contract
-from wanwu_nb.images import read
-from wanwu_nb.ladder import Job
-from wanwu_nb.resident import full_batch
+from wanwu_nb.ladder import seconds_of
 from wanwu_nb.results import Summary
-from wanwu_nb.tagging import threads
+from wanwu_nb.steps import STEPS, Job, prepare, save, write
+from wanwu_nb.trial import bound
 from wanwu_nb.tuning import choose_device, usable_cores
 
 BATCH_SIZE = 8
@@ -30,11 +26,11 @@ Work = Callable[[], None]
 
 def job_of(folder: Path, pictures: list[Path], output: Path) -> Job:
     """The job with the pickled module, as everybody's script has it: labels and input spec as in our folder."""
-    output.mkdir(parents=True, exist_ok=True)
     checkpoint, device = open_checkpoint(str(folder)), choose_device().value
     half = torch.float16 if device.startswith("cuda") else torch.bfloat16
-    load = partial(load_module, folder / "pickled" / "module.pth")
-    return Job(pictures, output, load, checkpoint.spec, checkpoint.labels, device, half, BATCH_SIZE)
+    load, ours = partial(load_module, folder / "pickled" / "module.pth"), partial(ResidentModel.load, str(folder))
+    files = pictures[0].parent, [path.name for path in pictures], output
+    return Job(*files, load, ours, checkpoint.spec, checkpoint.labels, device, half, BATCH_SIZE)
 
 
 def load_module(path: Path) -> torch.nn.Module:
@@ -47,8 +43,8 @@ def step(name: str, folder: Path, pictures: list[Path], output: Path) -> Work:
     if name != "default":
         network = job.open()
         job = replace(job, open=lambda: network)
-    ladder.STEPS[name](replace(job, pictures=pictures[:BATCH_SIZE]))  # warm up
-    return partial(ladder.STEPS[name], job)
+    STEPS[name](replace(job, names=job.names[:BATCH_SIZE]))  # warm up
+    return partial(STEPS[name], job)
 
 
 class Prepared(torch.utils.data.Dataset):
@@ -56,15 +52,15 @@ class Prepared(torch.utils.data.Dataset):
         self.job = job
 
     def __len__(self) -> int:
-        return len(self.job.pictures)
+        return len(self.job.names)
 
     def __getitem__(self, i: int):
-        return (*ladder.prepare(self.job, self.job.pictures[i]), self.job.pictures[i])
+        return (*prepare(self.job, self.job.names[i]), self.job.names[i])
 
 
 def columns(rows: list) -> tuple:
-    images, placements, paths = zip(*rows, strict=True)
-    return torch.stack(images), placements, paths
+    images, placements, names = zip(*rows, strict=True)
+    return torch.stack(images), placements, names
 
 
 def dataloader(precision: str, folder: Path, pictures: list[Path], output: Path) -> Work:
@@ -79,11 +75,11 @@ def dataloader(precision: str, folder: Path, pictures: list[Path], output: Path)
         loader = torch.utils.data.DataLoader(
             Prepared(job), BATCH_SIZE, num_workers=workers, collate_fn=columns, pin_memory=job.device != "cpu"
         )
-        for images, placements, paths in loader:
+        for images, placements, names in loader:
             raw = network(images.to(job.device, dtype, memory_format=torch.channels_last, non_blocking=True))
-            ladder.save(job, paths, raw, placements)
+            save(job, names, raw, placements)
 
-    work(replace(job, pictures=pictures[:BATCH_SIZE]))
+    work(replace(job, names=job.names[:BATCH_SIZE]))
     return work
 
 
@@ -110,8 +106,7 @@ def transformers_pipeline(precision: str, folder: Path, pictures: list[Path], ou
     def work(pictures: list[Path] = pictures) -> None:
         for path, found in zip(pictures, tagger([str(path) for path in pictures], top_k=5), strict=True):
             tags = [{"label": tag["label"], "confidence": tag["score"], "bbox": None} for tag in found]
-            content = json.dumps({"image": path.name, "objects": tags}, ensure_ascii=False)
-            (output / f"{path.name}.json").write_text(content, encoding="utf-8")
+            write(output, {"image": path.name, "objects": tags})
 
     work(pictures[:BATCH_SIZE])
     return work
@@ -138,58 +133,35 @@ def modelscope_way(folder: Path, pictures: list[Path], output: Path) -> Work:
             logits = network.eval()(image[None].to(job.device)).cpu()
             lines = (folder / "meta_info.txt").read_text(encoding="utf-8").splitlines()
             tag = {"label": lines[logits.argmax()].split("\t")[1], "confidence": logits.max().item(), "bbox": None}
-            content = json.dumps({"image": path.name, "objects": [tag]}, ensure_ascii=False)
-            (output / f"{path.name}.json").write_text(content, encoding="utf-8")
+            write(output, {"image": path.name, "objects": [tag]})
 
     work(pictures[:2])
     return work
 
 
 class Ours:
-    """`tag_folder` on a folder of links to the pictures; loading and compiling apart from the clock."""
+    """`tag_folder` on the pictures; loading and compiling apart from the clock."""
 
     def __init__(self, compile: bool, folder: Path, pictures: list[Path], output: Path):
-        self.model, self.compile, self.output = ResidentModel.load(str(folder)), compile, output
+        self.model, self.compile = ResidentModel.load(str(folder)), compile
+        self.pictures, self.output = pictures, output
         self.size = BATCH_SIZE if self.model.device.value == "cpu" else 0
-        linked(pictures, output / "pictures")
-        linked(pictures[:BATCH_SIZE], output / "few")
-        self.tag("few")
-        self.summary = self.tag("few")
+        self.tag(BATCH_SIZE)
+        self.summary = self.tag(BATCH_SIZE)
 
     def __call__(self) -> None:
-        self.summary = self.tag("pictures")
+        self.summary = self.tag(len(self.pictures))
 
-    def tag(self, pictures: str) -> Summary:
-        options = {"batch_size": self.size, "compile": self.compile, "resume": False}
-        return tag_folder(self.model, self.output / pictures, self.output / f"{pictures} tagged", **options)
+    def tag(self, count: int) -> Summary:
+        options = {"batch_size": self.size, "compile": self.compile, "resume": False, "limit": count}
+        return tag_folder(self.model, self.pictures[0].parent, self.output, **options)
 
     def bound(self) -> dict[str, float]:
-        """Seconds a picture below which nobody gets: decoding alone on all cores, and the network alone.
-
-        A CPU does both with the same cores: their sum. A GPU leaves decoding to the CPU: the larger.
-        """
-        size, threads_used = self.summary.batch_size["value"], self.summary.workers["value"]
-        names = sorted(path.name for path in (self.output / "pictures").iterdir())[:64]
-        read_one = partial(read, self.output / "pictures", self.model.checkpoint.spec)
-        with threads("decode", threads_used) as pool:
-            started = time.perf_counter()
-            images = [picture.image for picture in pool.map(read_one, names)]
-            decode = (time.perf_counter() - started) / len(names)
-        batch = full_batch(images[:size], size)
-        rounds = math.ceil(64 / size)
-        started = time.perf_counter()
-        for _ in range(rounds):
-            output = self.model.launch(batch)
-        output.cpu()  # waits for the device
-        forward = (time.perf_counter() - started) / (rounds * size)
-        together = sum if self.model.device.value == "cpu" else max
-        return {"decode": decode, "forward": forward, "bound": together((decode, forward))}
-
-
-def linked(pictures: list[Path], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in pictures:
-        (folder / path.name).symlink_to(path)
+        """Decoding alone, the network alone, and what they come to together: nobody gets below."""
+        names = [path.name for path in self.pictures[:64]]
+        size, workers = self.summary.batch_size["value"], self.summary.workers["value"]
+        parts = bound(self.model, self.pictures[0].parent, names, size, workers)
+        return parts | {"bound": seconds_of(parts, self.model.device.value)}
 
 
 CONTENDERS = {

@@ -8,7 +8,6 @@ The pictures are hard links to a few drawn scenes; the network is small, since i
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 
 from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.detections import Detections, Selection
+from wanwu_nb.measure import peak_memory
 from wanwu_nb.results import OutputFolder, run_key
 from wanwu_nb.tuning import environment
 
@@ -91,12 +91,6 @@ def tag(folder: Path, output: Path) -> dict:
     summary = tag_folder(model, folder, output, batch_size=8, compile=False)
     seconds = time.perf_counter() - started
     return {"peak_mb": peak_memory(), "seconds": seconds, "resumed": summary.resumed, "failed": summary.failed}
-
-
-def peak_memory() -> float:
-    """MB that this process held at most. Not getrusage's, which counts what the parent held at the fork."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
 def finish(folder: Path, output: Path, parent: Path) -> None:

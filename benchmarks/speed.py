@@ -19,11 +19,11 @@ from pathlib import Path
 
 import torch
 
+from wanwu_nb.measure import Spread, peak_memory
 from wanwu_nb.quality import Share, agreement
 from wanwu_nb.tuning import environment, usable_cores
 
 from .contenders import CLASSIFIERS_ONLY, CONTENDERS, REFERENCE
-from .memory import peak_memory
 from .workloads import PICTURES, WORKLOADS, pictures
 
 DEFAULT = "default script"
@@ -67,7 +67,7 @@ def run(workload: str, repeats: int, quick: int) -> dict:
                 output = Path(parent) / f"{name} {repeat}"
                 runs[name].append(child(workload, name, count, output))
                 if count == PICTURES and name not in agreements:
-                    agreements[name] = agreement(reference, results_in(output))
+                    agreements[name] = agreement(reference / "images", output / "images")
                 print(f"{workload} · {name} · {1000 * runs[name][-1]['seconds']:.1f} ms a picture", flush=True)
     return {
         "workload": workload,
@@ -102,20 +102,14 @@ def measure(workload: str, contender: str, count: int, output: Path) -> dict:
     return found
 
 
-def results_in(output: Path) -> Path:
-    tagged = output / "pictures tagged" / "images"
-    return tagged if tagged.exists() else output
-
-
 def row(name: str, runs: dict[str, list[dict]], agreed: Share | None) -> dict:
     """One line of the table: medians, ratios of medians, all from this run."""
-    seconds = [run["seconds"] for run in runs[name]]
-    median = statistics.median(seconds)
+    median, low, high = Spread.of([run["seconds"] for run in runs[name]])
     default = statistics.median(run["seconds"] for run in runs[DEFAULT])
     line = {
         "contender": name,
         "ms": 1000 * median,
-        "ms_from_to": [1000 * min(seconds), 1000 * max(seconds)],
+        "ms_from_to": [1000 * low, 1000 * high],
         "pictures_per_second": 1 / median,
         "times_default": default / median,
         "peak_mb": max(run["peak_mb"] for run in runs[name]),

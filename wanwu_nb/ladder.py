@@ -1,136 +1,251 @@
-"""The steps of the method, each one change to the step before: default, resident, batched, half precision.
+"""The method measured: its steps on the same pictures, one row a step, and what they say together."""
 
-Written as the article that this project starts from means them. What follows beyond, decoding in threads, compilation,
-is `tag_folder`. One step is one function of a `Job`, writes one JSON a picture, and does nothing else.
-"""
-
-import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+import difflib
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import torch
-from PIL import Image, ImageOps
-from torch import Tensor, nn
-from torchvision.transforms.functional import normalize, to_tensor
 
-from .checkpoints import Checkpoint
-from .detections import Selection, detect
-from .images import InputSpec, Placement, place
-from .measure import StageClock
-from .results import objects
+from .demo import TRUTH, demo_folder
+from .quality import Share, accuracy, agreement, read_truth, score_drift
+from .settings import SpeedUpSettings
+from .steps import STEPS, Job, job_of
+from .trial import PATIENCE, Row, attempt, batch_size_curve, in_own_process
+from .tuning import first_line, usable_cores
 
-
-@dataclass(frozen=True)
-class Job:
-    """Pictures to tag and how. `open` gives the network in FP32, as from its file; `output` holds the JSONs."""
-
-    pictures: Sequence[Path]
-    output: Path
-    open: Callable[[], nn.Module]
-    spec: InputSpec
-    labels: dict[int, str]
-    device: str = "cpu"
-    half: torch.dtype = torch.bfloat16
-    batch_size: int = 8
-    selection: Selection = field(default_factory=Selection)
-    clock: StageClock = field(default_factory=lambda: StageClock(on=False))
+ARTICLE_STAGES = {"load": 1.8, "preprocess": 0.6, "forward": 1.5, "postprocess": 0.3}  # its default, s / picture
+ARTICLE = {  # what it says of 867 pictures on an RTX 4090
+    "s/picture 秒/张": [4.2, 2.1, 0.65, 0.38],
+    "GPU busy 占用": ["28%", "45%", "92%", "92%"],
+    "GPU GB 显存": [10.1, 11.3, 18.2, 12.4],
+    "accuracy 准确率": ["92.1%", "92.3%", "", "92.7%"],
+}
 
 
-@torch.no_grad()
-def default(job: Job) -> None:
-    """Load the model again for every picture."""
-    for path in job.pictures:
-        network = load(job)
-        image, placement = prepare(job, path)
-        raw = forward(job, network, image[None])
-        save(job, [path], raw, [placement])
+class TagsChanged(Exception):
+    """A faster step gives other tags than the default script: speed bought with wrong tags."""
 
 
-@torch.no_grad()
-def resident(job: Job) -> None:
-    """Load the model once."""
-    network = load(job)
-    for path in job.pictures:
-        image, placement = prepare(job, path)
-        raw = forward(job, network, image[None])
-        save(job, [path], raw, [placement])
+def ladder_of(settings: SpeedUpSettings, output: Path) -> "Ladder":
+    """The ladder that notebook 02's parameters describe; works and writes in `output`."""
+    chosen(settings.steps)  # a misspelt one stops here, before a model is loaded
+    job = job_of(settings, output, batch_size=settings.batch_size)
+    path = Path(settings.truth).absolute() if settings.truth else None
+    if settings.image_dir == settings.model == "demo":
+        path = path or demo_folder(settings.limit) / TRUTH
+    truth = read_truth(path, job.names, job.labels.values()) if path else {}
+    return Ladder(job, settings.steps, settings.repeats, truth)
 
 
-@torch.no_grad()
-def batched(job: Job) -> None:
-    """One forward for several pictures."""
-    network = load(job)
-    for paths in batches(job):
-        images, placements = zip(*[prepare(job, path) for path in paths], strict=True)
-        raw = forward(job, network, torch.stack(images))
-        save(job, paths, raw, placements)
+class Ladder:
+    """Measures the steps of a Job one by one; `rows` holds a Row for each.
+
+    `steps`: "all", or names separated by commas; the default always runs, since the others are compared with it.
+    `truth`: objects by picture (see quality.read_truth), for accuracy. Raises ValueError for a step that is none.
+    """
+
+    def __init__(self, job: Job, steps: str = "all", repeats: int = 3, truth: dict[str, list[dict]] | None = None):
+        self.job, self.asked = replace(job, batch_size=min(job.batch_size, len(job.names))), job.batch_size
+        self.wanted, self.repeats = chosen(steps), repeats
+        self.truth = {name: objects for name, objects in (truth or {}).items() if name in job.names}
+        self.rows: dict[str, Row] = {}
+
+    def __str__(self) -> str:
+        size = f"batches of 批大小 {self.job.batch_size}"
+        if self.asked > self.job.batch_size:
+            size += f": batch_size={self.asked} is more than there are pictures"
+        truth = f"ground truth for {len(self.truth)} 有标注" if self.truth else "no ground truth: agreement only 无标注"
+        return f"{self.job}\n{size}\n{truth}"
+
+    def measure(self, step: str) -> Row:
+        """Run a step; one that cannot run has a row with the reason, and the next ones go on."""
+        if step not in self.wanted:
+            row = Row(step, "left out by the parameter steps")
+        elif step != "default" and len(self.job.names) < 2:
+            row = Row(step, "with one picture there is nothing to do once for several: give at least 2")
+        else:
+            job = replace(self.job, output=self.job.output / step)
+            row = self.judged(attempt(step, job, self.repeats, self.patience()))
+        self.rows[step] = row
+        return row
+
+    def row(self, step: str) -> Row:
+        return self.rows.get(step, Row(step, "not measured yet"))
+
+    def patience(self) -> float:
+        """Seconds a run may take: any time for the default, and the default's for those that should beat it."""
+        default = self.row("default")
+        return math.inf if default.reason else max(PATIENCE, default.spread.median * len(self.job.names))
+
+    def judged(self, row: Row) -> Row:
+        """The row with its agreement with the default step, and its accuracy where there is ground truth."""
+        if row.reason:
+            return row
+        images, default = row.output / "images", self.row("default")
+        compare = row.step != "default" and not default.reason
+        agreed = share_of(agreement, default.output / "images", images) if compare else None
+        return replace(row, agreement=agreed, accuracy=share_of(accuracy, self.truth, images))
+
+    def predict(self, step: str) -> str:
+        """What the step can bring at most, going by the stages of the fastest step so far: said before it is run."""
+        base = self.fastest_before(step)
+        if base is None:
+            return "no step has run that a prediction could start from"
+        after, device = expected(step, base.stages, self.job.batch_size), self.job.device
+        gain = seconds_of(base.stages, device) / seconds_of(after, device)
+        seconds = base.spread.median / gain
+        return f"{base.step} → {step}, at best 至多: × {gain:.2f}, {seconds:.4f} s/picture 秒/张"
+
+    def fastest_before(self, step: str) -> Row | None:
+        """What a step builds on: the fastest of those before it, since one that lost is not kept."""
+        before = [self.row(name) for name in list(STEPS)[: list(STEPS).index(step)]]
+        return min((row for row in before if not row.reason), key=lambda row: row.spread.median, default=None)
+
+    def table(self) -> pd.DataFrame:
+        """The rows so far, for people; columns that say nothing are left out."""
+        table = pd.DataFrame.from_dict({row.step: self.line(row) for row in self.rows.values()}, orient="index")
+        return table.fillna("").loc[:, (table.fillna("") != "").any()]
+
+    def line(self, row: Row) -> dict[str, str]:
+        if row.reason:
+            return {"note 备注": str(row)}
+        (median, low, high), default, base = row.spread, self.row("default"), self.fastest_before(row.step)
+        return {
+            "s/picture 秒/张": f"{median:.4f}",
+            "from–to 范围": between(low, high, 4),
+            "pictures/s 张/秒": f"{1 / median:.1f}",
+            "× default 比默认": "" if default.reason else f"{default.spread.median / median:.2f}",
+            "× previous 比上一步": f"{base.spread.median / median:.2f}" if base else "",
+            "CPU busy 占用": percent(row.cpu_busy),
+            "GPU busy 占用": percent(row.gpu_busy),
+            "memory MB 内存": f"{row.peak_mb:,.0f}",
+            "GPU MB 显存": "" if row.peak_gpu_mb is None else f"{row.peak_gpu_mb:,.0f}",
+            "accuracy 准确率 95 %": percent(row.accuracy),
+            "agreement 一致率 95 %": percent(row.agreement),
+            "note 备注": row.precision.split(" ")[0],
+        }
+
+    def beside_article(self) -> pd.DataFrame:
+        """The article's figures, and its ratios beside ours: other hardware and model, the same steps."""
+        table = pd.DataFrame(ARTICLE, index=list(STEPS)[:4]).reindex(list(STEPS))
+        ours = pd.Series({row.step: row.spread.median for row in self.rows.values() if not row.reason}, dtype=float)
+        for who, seconds in {"article 原文": table.iloc[:, 0], "here 本机": ours}.items():
+            ratios = seconds.get("default", float("nan")) / seconds
+            table[f"× default, {who}"] = ratios.map("{:.2f}".format, na_action="ignore")
+        return table.astype(object).fillna("")
+
+    def precisions(self) -> pd.DataFrame:
+        """The batched loop in FP32 and in half precision: speed, memory, changed tags, drift of the scores."""
+        whole, half = self.row("batched"), self.row("half precision")
+        rows = [whole, half]
+        if self.job.device.startswith("cuda") and not half.reason:
+            job = replace(self.job, half=torch.bfloat16, output=self.job.output / "bfloat16")
+            rows.append(attempt("half precision", job, self.repeats))
+        return pd.DataFrame.from_dict({row.precision or row.step: compared(row, whole) for row in rows}, orient="index")
+
+    def curve(self) -> pd.DataFrame:
+        """Batches of 1, 2, 4, … through the package's model: see trial.batch_size_curve. Empty where it cannot run."""
+        try:
+            return in_own_process(batch_size_curve, self.job.open_resident)
+        except Exception as error:  # as in trial.attempt
+            print(f"not run 未运行: {first_line(error)}")
+            return pd.DataFrame()
+
+    def check(self, min_agreement: float) -> str:
+        """Raise TagsChanged where a step's agreement lies, with its whole interval, below `min_agreement`.
+
+        Returns what can be said else. Raises ValueError where there is nothing to compare with.
+        """
+        if reason := self.row("default").reason:
+            raise ValueError(f"the default step was not run ({reason}): there is nothing to compare the others with")
+        for row in self.rows.values():
+            if row.agreement and row.agreement.high < min_agreement:
+                said = f"agrees with the default on {row.agreement.value:.1%} of the tags (95 % interval "
+                said += f"{row.agreement.low:.1%} to {row.agreement.high:.1%}), below min_agreement={min_agreement:g}"
+                raise TagsChanged(f"{row.step}, {row.precision}, {said}: leave it out, or look at what it changes")
+        if all(row.reason for row in self.rows.values() if row.step != "default"):
+            return "only the default step ran: there is nothing to compare 只有默认步骤运行，无从比较"
+        if any(row.agreement for row in self.rows.values()):
+            return "no step changes more tags than min_agreement allows 各步的标签变化均在允许范围内"
+        return "nothing was found in any picture: tags could not be compared 所有图片均无结果，无法比较标签"
 
 
-@torch.no_grad()
-def half_precision(job: Job) -> None:
-    """Weights and input in half precision: the article's final script."""
-    network = load(job).to(job.half)
-    for paths in batches(job):
-        images, placements = zip(*[prepare(job, path) for path in paths], strict=True)
-        raw = forward(job, network, torch.stack(images).to(job.half))
-        save(job, paths, raw, placements)
+def chosen(steps: str) -> list[str]:
+    names = list(STEPS) if steps == "all" else ["default", *(name.strip() for name in steps.split(",") if name.strip())]
+    for name in names:
+        if name not in STEPS:
+            close = difflib.get_close_matches(name, STEPS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(STEPS)}"
+            raise ValueError(f"unknown step {name!r} in steps: {hint}")
+    return names
 
 
-ARTICLE_SECONDS = {"load": 1.8, "preprocess": 0.6, "forward": 1.5, "postprocess": 0.3}  # a picture, on an RTX 4090
-STEPS = {"default": default, "resident": resident, "batched": batched, "half precision": half_precision}
+def forecast(stages: dict[str, float], batch_size: int, device: str) -> pd.DataFrame:
+    """Every step on top of the one before, each at its best: the prediction to hold measurements against."""
+    seconds = {"default": seconds_of(stages, device)}
+    for step in list(STEPS)[1:]:
+        stages = expected(step, stages, batch_size)
+        seconds[step] = seconds_of(stages, device)
+    table = pd.DataFrame({"s/picture 秒/张, at least 至少": seconds})
+    table["× default 比默认, at most 至多"] = seconds["default"] / table.iloc[:, 0]
+    return table
 
 
-def load(job: Job) -> nn.Module:
-    with job.clock.stage("load"):
-        return job.open().to(job.device).eval()
+def expected(step: str, stages: dict[str, float], batch_size: int) -> dict[str, float]:
+    """Seconds a picture by stage if the step does all it can do, going by those without it (Amdahl's law, 1967).
+
+    Loading goes; a batch's forward takes no longer than a picture's; half the bits take half the time, as does compiled
+    code; and what is not the network is spread over all cores.
+    """
+    forward, cores = stages["forward"], usable_cores()
+    match step:
+        case "resident":
+            return stages | {"load": 0.0}
+        case "batched":
+            return stages | {"forward": forward / batch_size}
+        case "half precision" | "compiled":
+            return stages | {"forward": forward / 2}
+        case "overlapped":
+            return {"decode": (sum(stages.values()) - forward) / cores, "forward": forward}
 
 
-def batches(job: Job) -> list[Sequence[Path]]:
-    return [job.pictures[start : start + job.batch_size] for start in range(0, len(job.pictures), job.batch_size)]
+def seconds_of(stages: dict[str, float], device: str) -> float:
+    """One stage after the other; but beside a GPU, what is decoded in threads is hidden, or hides the network."""
+    together = max if device.startswith("cuda") and "decode" in stages else sum
+    return together(stages.values())
 
 
-def prepare(job: Job, path: Path) -> tuple[Tensor, Placement]:
-    """One picture with Pillow and torchvision, in the loop, as most scripts do: float32 [3,H,W], normalised."""
-    with job.clock.stage("preprocess"):
-        spec = job.spec
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
-        placement = place(image.width, image.height, spec)
-        canvas = Image.new("RGB", (spec.width, spec.height), (spec.pad,) * 3)
-        canvas.paste(image.resize(placement.scaled, Image.Resampling.BILINEAR), placement.offset)
-        return normalize(to_tensor(canvas), spec.mean, spec.std), placement
+def compared(row: Row, whole: Row) -> dict[str, str]:
+    """A line of `precisions`: a row against the one in full precision."""
+    if row.reason or whole.reason:
+        return {"note 备注": str(row if row.reason else whole)}
+    folders = whole.output / "images", row.output / "images"
+    drift, same = pd.Series(score_drift(*folders), dtype=float), share_of(agreement, *folders)
+    return {
+        "s/picture 秒/张": f"{row.spread.median:.4f}",
+        "× FP32": f"{whole.spread.median / row.spread.median:.2f}",
+        "memory MB 内存": f"{row.peak_gpu_mb or row.peak_mb:,.0f}",
+        "changed tags 变化的标签": f"{same.trials - same.hits} of {same.trials}" if same else "",
+        "score drift, median 分数漂移中位数": f"{drift.median():.4f}",
+        "largest 最大": f"{drift.max():.4f}",
+    }
 
 
-def forward(job: Job, network: nn.Module, images: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-    with job.clock.stage("forward"):
-        return network(images.to(job.device))
+def share_of(judge: Callable[..., Share], *arguments) -> Share | None:
+    with suppress(ValueError):  # neither side has an object
+        return judge(*arguments)
 
 
-def save(job: Job, paths: Sequence[Path], raw: tuple, placements: Sequence[Placement]) -> None:
-    """Threshold, NMS and names; then a JSON a picture, in threads, waiting for all, as the article's script does."""
-    with job.clock.stage("postprocess"):
-        boxes, scores, class_ids = raw
-        on_cpu = (None if boxes is None else boxes.float().cpu(), scores.float().cpu(), class_ids.long().cpu())
-        found = detect(on_cpu, list(placements), job.labels, job.selection)
-    with job.clock.stage("write"), ThreadPoolExecutor(4) as threads:
-        records = [{"image": path.name, "objects": objects(each)} for path, each in zip(paths, found, strict=True)]
-        list(threads.map(lambda record: write(job.output, record), records))
+def percent(share: float | Share | None) -> str:
+    if isinstance(share, Share):
+        return f"{share.value:.1%} {between(100 * share.low, 100 * share.high, 1)}"
+    return "" if share is None else f"{share:.0%}"
 
 
-def write(output: Path, record: dict) -> None:
-    content = json.dumps(record, ensure_ascii=False, indent=2)
-    (output / f"{record['image']}.json").write_text(content, encoding="utf-8")
-
-
-def job_of(checkpoint: Checkpoint, pictures: Sequence[Path], output: Path, **more) -> Job:
-    """A job for any model: its network is pickled whole into `output`, and opened from there as scripts do it."""
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / "module.pth"
-    torch.save(checkpoint.network.float(), path)
-
-    def open_module() -> nn.Module:
-        return torch.load(path, map_location="cpu", weights_only=False)  # our own file, written a moment ago
-
-    return Job(pictures, output, open_module, checkpoint.spec, checkpoint.labels, **more)
+def between(low: float, high: float, digits: int) -> str:
+    """Word joiners keep the two together where a table's cell is narrow."""
+    return f"{low:.{digits}f}\u2060–\u2060{high:.{digits}f}"

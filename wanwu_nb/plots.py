@@ -12,8 +12,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from .trial import Row
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: colour-blind safe
 SHEET_WIDTH = 1500
@@ -145,3 +148,68 @@ def utilisation(table: pd.DataFrame) -> Axes:
     axes.set_ylabel("busy 占用 %")
     axes.legend(loc="lower right")
     return axes
+
+
+def waterfall(seconds: dict[str, float]) -> Axes:
+    """Seconds a picture, a bar a step; pale what it saved of the fastest before, in the second colour what it lost.
+
+    A step that takes over one and a half times as long as the first is cut off.
+    """
+    style()
+    _, axes = plt.subplots(figsize=(9, 1.2 + 0.45 * len(seconds)))
+    first = best = next(iter(seconds.values()), 1.0)
+    for name, now in seconds.items():
+        end = min(now, 1.5 * first)
+        axes.barh(name, min(end, best), color=COLOURS[0])
+        axes.barh(name, max(0.0, end - best), left=best, color=COLOURS[1], hatch="//" if end < now else "")
+        axes.barh(name, max(0.0, best - end), left=end, color=COLOURS[0], alpha=0.2)
+        gain = "" if name == next(iter(seconds)) else f"  ×{best / now:.2f}"
+        axes.text(max(end, best), name, f"  {now:.3g} s{gain}", va="center")
+        best = min(best, now)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.8 * first)
+    axes.set_xlabel("seconds a picture 秒/张; pale: saved 浅色为省下; orange: lost 橙色为变慢")
+    return axes
+
+
+def speed_against_tags(rows: dict[str, Row], min_agreement: float) -> Figure:
+    """Pictures a second against agreement with the default and, where there is ground truth, accuracy; 95 % bars."""
+    style()
+    shown = {"agreement 一致率": "agreement", "accuracy 准确率": "accuracy"}
+    shown = {title: share for title, share in shown.items() if any(getattr(row, share) for row in rows.values())}
+    figure, panels = plt.subplots(1, max(1, len(shown)), figsize=(9, 3.2), layout="constrained", squeeze=False)
+    for panel, (title, share) in zip(panels[0], shown.items(), strict=False):
+        for (name, row), colour in zip(rows.items(), COLOURS, strict=False):
+            if found := getattr(row, share):
+                spread = [[found.value - found.low], [found.high - found.value]]
+                rate = 1 / row.spread.median
+                panel.errorbar(rate, found.value, yerr=spread, fmt="o", capsize=4, color=colour, label=name)
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.yaxis.set_major_formatter(PercentFormatter(1))
+        panel.set_xlabel("pictures a second 张/秒")
+        panel.set_title(f"{title}, 95 %")
+        if share == "agreement":
+            panel.axhline(min_agreement, color="#888", linestyle=":", label=f"min_agreement {min_agreement:g}")
+    named = {
+        name: handle for panel in panels[0] for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    panels[0, -1].legend(named.values(), named, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def batch_curve(curve: pd.DataFrame) -> Figure:
+    """Throughput, latency and memory against the batch size, from Ladder.curve()."""
+    style()
+    figure, panels = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
+    titles = "throughput 吞吐 (pictures/s)", "latency 延迟 (ms a batch)", "peak memory 峰值内存 (MB)"
+    for panel, column, title, colour in zip(panels, curve, titles, COLOURS, strict=False):
+        panel.plot(curve.index, curve[column], marker="o", color=colour)
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(curve.index, [str(size) for size in curve.index])
+        panel.set_ylim(0, 1.1 * curve[column].max())
+        panel.set_xlabel("batch size 批大小")
+        panel.set_title(title)
+    return figure

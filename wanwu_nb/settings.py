@@ -34,7 +34,7 @@ class Settings(BaseModel):
 
 
 class ProfileSettings(BaseModel):
-    """The parameters of notebooks/01_profile_baseline.ipynb."""
+    """The parameters of notebooks/01_profile_baseline.ipynb, and the first of 02_speed_up.ipynb."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,8 +43,18 @@ class ProfileSettings(BaseModel):
     labels: str = Field("", description="labels file, for a model that comes without or with others")
     architecture: str = Field("", description='"timm/…" or "torchvision/…", for a file of weights alone')
     trust_pickle: bool = Field(False, description="open a pickled module, which runs the code inside it")
-    limit: int = Field(24, ge=2, le=1000, description="pictures to profile: the default script is slow")
+    limit: int = Field(24, ge=2, le=1000, description="pictures to measure with: the default script is slow")
     device: str = Field("auto", min_length=1, description='"auto", "cpu", "cuda", "cuda:1"')
+
+
+class SpeedUpSettings(ProfileSettings):
+    """The parameters of notebooks/02_speed_up.ipynb."""
+
+    batch_size: int = Field(8, ge=1, le=1024, description="pictures in one forward")
+    steps: str = Field("all", min_length=1, description='"all", or some of them, as in "resident, batched"')
+    repeats: int = Field(3, ge=1, le=100, description="timed runs a step; fewer where they take over 30 s")
+    truth: str = Field("", description="COCO file of what is in the pictures, for accuracy; the demo brings its own")
+    min_agreement: float = Field(0.99, ge=0, le=1, description="a step that keeps fewer of the tags is an error")
 
 
 def check_settings(kind: type[Kind] = Settings, **values: Any) -> Kind:
