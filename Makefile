@@ -25,6 +25,7 @@ bench: .venv/built  ## speed, memory and cold start against what people use inst
 	$(BIN)/python -m benchmarks.speed --record benchmarks/results
 	$(BIN)/python -m benchmarks.memory --record benchmarks/results/memory.json
 	$(BIN)/python -m benchmarks.cold_start --record benchmarks/results/cold_start.json
+	$(BIN)/python -m benchmarks.clock --record benchmarks/results/clock.json
 	$(BIN)/python -m benchmarks.readme
 
 lint: .venv/built

@@ -28,7 +28,7 @@ def main() -> None:
 
 def pages() -> dict[Path, str]:
     """The pages as they should read: what stands between `<!-- name -->` and `<!-- end of name -->` made anew."""
-    figures = {"speed": speed(), "choices": choices(), "scaled decoding": scaled_decoding()}
+    figures = {"speed": speed(), "choices": choices(), "scaled decoding": scaled_decoding(), "clock": clock()}
     found = {}
     for path in PAGES:
         found[path] = path.read_text(encoding="utf-8")
@@ -97,6 +97,20 @@ def choices() -> str:
         lines.append(line(f"compiling takes, with {cache} cache", seconds))
     lines.append(line("and saves of the network's time", [f"{share:.0%}" for share in saved]))
     return "\n".join(lines)
+
+
+def clock() -> str:
+    """What the stage clock costs, and how its stages add up."""
+    lines = ["| | of a picture's time | run with it / without | sum of stages / wall |", "| --- | ---: | ---: | ---: |"]
+    for name, each in read("clock")["workloads"].items():
+        cells = [f"{each['share']:.3%}", *(spread(each[part], 3) for part in ("with_clock", "stages_of_wall"))]
+        lines.append(line(name, cells))
+    return "\n".join(lines)
+
+
+def spread(values: list[float], digits: int) -> str:
+    median, low, high = (f"{value:.{digits}f}" for value in values)
+    return f"{median} ({low} to {high})"
 
 
 def line(name: str, cells: Iterable[str]) -> str:
