@@ -13,7 +13,8 @@ from wanwu_nb import ResidentModel
 from wanwu_nb.demo.scenes import draw_folder
 
 SCENES = 10
-TAG_BATCH = Path(__file__).parent.parent / "notebooks" / "03_tag_batch.ipynb"
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+TAG_BATCH = NOTEBOOKS / "03_tag_batch.ipynb"
 FIRST_SEED = 700_000  # seen neither by the demo nor in training
 
 
@@ -36,9 +37,11 @@ def photograph() -> Image.Image:
     return Image.open(Path(skimage.__file__).parent / "data" / "coffee.png").convert("RGB")
 
 
-def papermill(cwd: Path, *arguments: str, environment: dict | None = None) -> subprocess.CompletedProcess:
-    """Run the tagging notebook as a schedule does, from any folder."""
-    command = [sys.executable, "-m", "papermill", "-k", "python3", TAG_BATCH, "out.ipynb", *map(str, arguments)]
+def papermill(
+    cwd: Path, *arguments: str, notebook: Path = TAG_BATCH, environment: dict | None = None
+) -> subprocess.CompletedProcess:
+    """Run a notebook as a schedule does, from any folder."""
+    command = [sys.executable, "-m", "papermill", "-k", "python3", notebook, "out.ipynb", *map(str, arguments)]
     variables = os.environ | (environment or {})
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=300)
 

@@ -2,18 +2,21 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
 
 import nbformat
 import pytest
-from conftest import SCENES, TAG_BATCH, contents, papermill
-from execute_notebooks import NOTEBOOKS, normalised
+from conftest import NOTEBOOKS, SCENES, TAG_BATCH, contents, papermill
+from execute_notebooks import normalised
+from model_files import classifier
 
-from wanwu_nb.settings import Settings
+from wanwu_nb.settings import ProfileSettings, Settings, SpeedUpSettings
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
+PROFILE, SPEED_UP = NOTEBOOKS / "01_profile_baseline.ipynb", NOTEBOOKS / "02_speed_up.ipynb"
 
 
 def test_there_are_notebooks():
@@ -47,18 +50,20 @@ def test_nbval(path, tmp_path):
         "no:cacheprovider",
         path.name,
     ]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert run.returncode == 0, run.stdout[-3000:]
 
 
-def test_the_parameters_cell_is_the_settings():
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_the_parameters_cell_is_the_settings(path):
     """Same names, order, defaults and help; one a line, as `papermill --help-notebook` reads them."""
-    notebook = nbformat.read(TAG_BATCH, as_version=4)
+    kind = {"01_profile_baseline": ProfileSettings, "02_speed_up": SpeedUpSettings, "03_tag_batch": Settings}[path.stem]
+    notebook = nbformat.read(path, as_version=4)
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     lines = [
         f"{name}: {field.annotation.__name__ if isinstance(field.annotation, type) else 'str'} = "
         f"{json.dumps(field.default) if isinstance(field.default, str) else field.default}  # {field.description}"
-        for name, field in Settings.model_fields.items()
+        for name, field in kind.model_fields.items()
     ]
     assert cell.source.splitlines() == lines
 
@@ -97,3 +102,78 @@ def test_papermill_fails_when_too_many_pictures_did_but_writes_the_rest(scenes, 
     assert run.returncode != 0 and "1 of 2 pictures failed" in run.stderr
     summary = json.loads((tmp_path / "runs/tags/summary.json").read_text(encoding="utf-8"))
     assert (summary["processed"], summary["failed"]) == (1, 1)
+
+
+@pytest.mark.parametrize("path", [PROFILE, SPEED_UP], ids=lambda path: path.stem)
+def test_the_teaching_notebooks_take_other_models_and_pictures_and_their_first_cells_run_again(path, scenes, tmp_path):
+    """Without ground truth, without boxes; and at the end the cell that checks the parameters once more."""
+    notebook = nbformat.read(path, as_version=4)
+    check = next(cell for cell in notebook.cells if "read_parameters(globals()" in cell.source)
+    notebook.cells.append(nbformat.v4.new_code_cell(check.source))
+    nbformat.write(notebook, tmp_path / path.name)
+    model = classifier(tmp_path, "timm")
+    arguments = {"image_dir": scenes, "model": model, "architecture": "timm/resnet18", "limit": 3}
+    arguments |= {"repeats": 1, "steps": "resident, overlapped"} if path == SPEED_UP else {}
+    parameters = [part for name, value in arguments.items() for part in ("-p", name, value)]
+    run = papermill(tmp_path, *parameters, "-p", "labels", tmp_path / "labels.txt", notebook=tmp_path / path.name)
+    assert run.returncode == 0, run.stderr[-3000:]
+    outputs = [o for cell in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells for o in cell.get("outputs", [])]
+    streams = [output for output in outputs if output.output_type == "stream"]
+    assert not [output.text for output in streams if output.name == "stderr"]
+    printed = "".join(output.text for output in streams)
+    assert "3 pictures" in printed and "% of the time" in printed
+    if path == SPEED_UP:
+        assert "no ground truth" in printed and "left out by the parameter steps" in printed
+        assert "no step changes more tags" in printed
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        ("Odd", "batched, fp32, agrees with the default on 0.0% of the tags"),
+        ("TooLarge", "the default step was not run (CUDA out of memory. Tried to allocate 9 GiB.)"),
+    ],
+)
+def test_the_verdict_fails_the_run_after_all_else_is_shown(scenes, tmp_path, network, says):
+    """Speed bought with wrong tags; or nothing that could run."""
+    (tmp_path / "odd.py").write_text(ODD, encoding="utf-8")
+    (tmp_path / "labels.txt").write_text("台灯\n椅子", encoding="utf-8")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    make = f"import odd, torch; torch.save(odd.{network}(), 'odd.pth')"
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, env=os.environ | environment, check=True)
+    arguments = "-p", "image_dir", scenes, "-p", "model", "odd.pth", "-p", "trust_pickle", "true", "-p", "repeats", "1"
+    run = papermill(tmp_path, *arguments, "-p", "steps", "batched", notebook=SPEED_UP, environment=environment)
+    assert run.returncode != 0 and says in run.stderr
+    code = [cell for cell in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells if cell.cell_type == "code"]
+    assert [bool(cell.metadata.papermill.exception) for cell in code[-2:]] == [False, True]
+
+
+ODD = """
+import torch
+
+class Odd(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scores = torch.nn.Parameter(torch.tensor([2.0, 1.0]))
+
+    def forward(self, images):
+        scores = self.scores if len(images) == 1 else self.scores.flip(0)
+        return scores.expand(len(images), 2)
+
+class TooLarge(Odd):
+    def forward(self, images):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("-p", "steps", "residnet"), "did you mean resident?"),
+        (("-p", "truth", "nowhere.json"), "nowhere.json does not exist: check truth"),
+        (("-p", "repeats", "0"), "repeats=0 is not valid"),
+    ],
+)
+def test_the_speed_up_stops_at_wrong_parameters_before_anything_is_measured(tmp_path, arguments, says):
+    run = papermill(tmp_path, *arguments, notebook=SPEED_UP)
+    assert run.returncode != 0 and says in run.stderr
