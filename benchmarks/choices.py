@@ -21,7 +21,7 @@ from pathlib import Path
 from wanwu_nb import ResidentModel, resident, tag_folder, tagging
 from wanwu_nb.tuning import Choice, choose_compile, environment
 
-from .contenders import BATCH_SIZE, linked
+from .contenders import BATCH_SIZE
 from .workloads import WORKLOADS, pictures
 
 COUNT, REPEATS = 96, 3
@@ -92,11 +92,9 @@ def ms_a_picture(workload: str, variant: str) -> float:
     VARIANTS[variant]()
     model = ResidentModel.load(str(WORKLOADS[workload].folder()))
     with tempfile.TemporaryDirectory() as folder:
-        linked(pictures(COUNT), Path(folder) / "in")
+        options = {"batch_size": BATCH_SIZE, "compile": False, "limit": COUNT}
         for output in ("warm", "out"):
-            summary = tag_folder(
-                model, Path(folder) / "in", Path(folder) / output, batch_size=BATCH_SIZE, compile=False
-            )
+            summary = tag_folder(model, pictures(COUNT)[0].parent, Path(folder) / output, **options)
     return 1000 * summary.seconds / COUNT
 
 

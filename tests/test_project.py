@@ -1,5 +1,6 @@
 """What users meet first: the lists of packages agree, the README is true, a broken torch says so."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import torchvision
 import yaml
 from packaging.requirements import Requirement
@@ -72,6 +74,11 @@ def test_the_readmes_accuracy_is_the_records():
 def test_the_figures_in_the_pages_are_the_records():
     for path, text in pages().items():
         assert path.read_text(encoding="utf-8") == text, "run `python -m benchmarks.readme`"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_can_be_imported(path):
+    importlib.import_module(f"benchmarks.{path.stem}")
 
 
 def test_the_readmes_tree_and_links_exist():
