@@ -65,13 +65,15 @@ def main() -> None:
 
 
 def report(runs: dict[str, list[dict]], record: Path | None) -> None:
+    from wanwu_nb.measure import Spread
     from wanwu_nb.tuning import environment
 
     runs = {way: found[1:] for way, found in runs.items()}  # the first filled the page cache
     seconds = {way: [run["seconds"] for run in found] for way, found in runs.items()}
-    for way, values in seconds.items():
-        print(f"{way}: {statistics.median(values):.3f} s (from {min(values):.3f} to {max(values):.3f})")
-    ratio = statistics.median(seconds["resident model"]) / statistics.median(seconds["default script"])
+    spreads = {way: Spread.of(values) for way, values in seconds.items()}
+    for way, (median, low, high) in spreads.items():
+        print(f"{way}: {median:.3f} s (from {low:.3f} to {high:.3f})")
+    ratio = spreads["resident model"].median / spreads["default script"].median
     fingerprint = statistics.median(run["fingerprint_seconds"] for run in runs["resident model"])
     print(f"ratio: {ratio:.2f}; the fingerprint, apart: {fingerprint:.3f} s")
     if record:

@@ -16,7 +16,7 @@ from wanwu_nb.checkpoints import open_checkpoint
 from wanwu_nb.checkpoints.contract import Contract
 from wanwu_nb.ladder import seconds_of
 from wanwu_nb.results import Summary
-from wanwu_nb.steps import STEPS, Job, prepare, save, write
+from wanwu_nb.steps import STEPS, Job, half_of, prepare, save, write
 from wanwu_nb.trial import bound
 from wanwu_nb.tuning import choose_device, usable_cores
 
@@ -27,10 +27,9 @@ Work = Callable[[], None]
 def job_of(folder: Path, pictures: list[Path], output: Path) -> Job:
     """The job with the pickled module, as everybody's script has it: labels and input spec as in our folder."""
     checkpoint, device = open_checkpoint(str(folder)), choose_device().value
-    half = torch.float16 if device.startswith("cuda") else torch.bfloat16
     load, ours = partial(load_module, folder / "pickled" / "module.pth"), partial(ResidentModel.load, str(folder))
     files = pictures[0].parent, [path.name for path in pictures], output
-    return Job(*files, load, ours, checkpoint.spec, checkpoint.labels, device, half, BATCH_SIZE)
+    return Job(*files, load, ours, checkpoint.spec, checkpoint.labels, device, half_of(device), BATCH_SIZE)
 
 
 def load_module(path: Path) -> torch.nn.Module:

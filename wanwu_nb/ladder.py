@@ -1,8 +1,7 @@
 """The method measured: its steps on the same pictures, one row a step, and what they say together."""
 
-import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 
 from .demo import TRUTH, demo_folder
 from .quality import Share, accuracy, agreement, read_truth, score_drift
-from .settings import SpeedUpSettings
+from .settings import SpeedUpSettings, suggestion
 from .steps import STEPS, Job, job_of
 from .trial import PATIENCE, Row, attempt, batch_size_curve, in_own_process
 from .tuning import first_line, usable_cores
@@ -32,26 +31,30 @@ class TagsChanged(Exception):
 
 def ladder_of(settings: SpeedUpSettings, output: Path) -> "Ladder":
     """The ladder that notebook 02's parameters describe; works and writes in `output`."""
-    chosen(settings.steps)  # a misspelt one stops here, before a model is loaded
+    wanted = chosen(settings.steps)  # a misspelt one stops here, before a model is loaded
     job = job_of(settings, output, batch_size=settings.batch_size)
     path = Path(settings.truth).absolute() if settings.truth else None
     if settings.image_dir == settings.model == "demo":
         path = path or demo_folder(settings.limit) / TRUTH
     truth = read_truth(path, job.names, job.labels.values()) if path else {}
-    return Ladder(job, settings.steps, settings.repeats, truth)
+    return Ladder(job, wanted, settings.repeats, truth)
 
 
 class Ladder:
     """Measures the steps of a Job one by one; `rows` holds a Row for each.
 
-    `steps`: "all", or names separated by commas; the default always runs, since the others are compared with it.
-    `truth`: objects by picture (see quality.read_truth), for accuracy. Raises ValueError for a step that is none.
+    `wanted`: the steps to run; `truth`: objects by picture of the job (see quality.read_truth), for accuracy.
     """
 
-    def __init__(self, job: Job, steps: str = "all", repeats: int = 3, truth: dict[str, list[dict]] | None = None):
+    def __init__(
+        self,
+        job: Job,
+        wanted: Sequence[str] = tuple(STEPS),
+        repeats: int = 3,
+        truth: dict[str, list[dict]] | None = None,
+    ):
         self.job, self.asked = replace(job, batch_size=min(job.batch_size, len(job.names))), job.batch_size
-        self.wanted, self.repeats = chosen(steps), repeats
-        self.truth = {name: objects for name, objects in (truth or {}).items() if name in job.names}
+        self.wanted, self.repeats, self.truth = wanted, repeats, truth or {}
         self.rows: dict[str, Row] = {}
 
     def __str__(self) -> str:
@@ -107,8 +110,10 @@ class Ladder:
 
     def table(self) -> pd.DataFrame:
         """The rows so far, for people; columns that say nothing are left out."""
-        table = pd.DataFrame.from_dict({row.step: self.line(row) for row in self.rows.values()}, orient="index")
-        return table.fillna("").loc[:, (table.fillna("") != "").any()]
+        table = pd.DataFrame.from_dict({row.step: self.line(row) for row in self.rows.values()}, orient="index").fillna(
+            ""
+        )
+        return table.loc[:, (table != "").any()]
 
     def line(self, row: Row) -> dict[str, str]:
         if row.reason:
@@ -175,12 +180,11 @@ class Ladder:
 
 
 def chosen(steps: str) -> list[str]:
+    """ "all", or names separated by commas; the default always runs, since the others are compared with it."""
     names = list(STEPS) if steps == "all" else ["default", *(name.strip() for name in steps.split(",") if name.strip())]
     for name in names:
         if name not in STEPS:
-            close = difflib.get_close_matches(name, STEPS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(STEPS)}"
-            raise ValueError(f"unknown step {name!r} in steps: {hint}")
+            raise ValueError(f"unknown step {name!r} in steps: {suggestion(name, STEPS)}")
     return names
 
 

@@ -1,6 +1,7 @@
 """A notebook's parameters: typed, within bounds, unknown names refused. One list, for notebook and `tag_folder`."""
 
 import difflib
+from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -86,10 +87,14 @@ def read_parameters(namespace: dict[str, Any], kind: type[Kind] = Settings) -> K
 def explain(problem: dict, fields: dict) -> str:
     name, value = str(problem["loc"][0]), problem["input"]
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, fields, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(fields)}"
-        return f"unknown parameter {name}: {hint}"
+        return f"unknown parameter {name}: {suggestion(name, fields)}"
     if problem["type"] == "string_type":
         return f"{name} must be text, not {value!r}: papermill's -p makes numbers of digits, use -r {name} {value}"
     meaning = fields[name].description
     return f"{name}={value!r} is not valid: {problem['msg'][0].lower()}{problem['msg'][1:]} ({meaning})"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What may have been meant by a name that is none."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"

@@ -6,7 +6,6 @@ Overlapped and compiled are the package's own loop. Notebooks show this code, an
 
 import difflib
 import inspect
-import json
 import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from .detections import Selection, detect
 from .images import InputSpec, Placement, find_images, place
 from .measure import StageClock
 from .resident import ResidentModel
-from .results import objects
+from .results import objects, to_json
 from .settings import ProfileSettings
 from .tagging import tag_folder
 from .tuning import choose_device, first_line
@@ -171,7 +170,7 @@ def save(job: Job, names: Sequence[str], raw: tuple, placements: Sequence[Placem
 def write(output: Path, record: dict) -> None:
     path = output / "images" / f"{record['image']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, ensure_ascii=False, indent=2), encoding="utf-8")
+    path.write_bytes(to_json(record, indent=2))
 
 
 def job_of(settings: ProfileSettings, output: Path, **more) -> Job:
@@ -195,10 +194,15 @@ def job_of(settings: ProfileSettings, output: Path, **more) -> Job:
         checkpoint.spec,
         checkpoint.labels,
         device,
-        torch.float16 if device.startswith("cuda") else torch.bfloat16,
+        half_of(device),
         left_out=left_out,
         **more,
     )
+
+
+def half_of(device: str) -> torch.dtype:
+    """The half precision a script would take."""
+    return torch.float16 if device.startswith("cuda") else torch.bfloat16
 
 
 def open_as_scripts_do(network: nn.Module, path: Path, given: dict) -> Callable[[], nn.Module]:
@@ -211,7 +215,7 @@ def open_as_scripts_do(network: nn.Module, path: Path, given: dict) -> Callable[
 
 def sort_out(image_dir: Path, names: Sequence[str], links: Path) -> tuple[list[str], dict[str, str]]:
     """Link the pictures that Pillow can read into a folder of their own: their names, and why the others are not."""
-    left_out = {}
+    readable, left_out = [], {}
     for name in names:
         try:
             with Image.open(image_dir / name) as file:
@@ -221,7 +225,7 @@ def sort_out(image_dir: Path, names: Sequence[str], links: Path) -> tuple[list[s
             continue
         (links / name).parent.mkdir(parents=True, exist_ok=True)
         (links / name).symlink_to((image_dir / name).absolute())
-    readable = [name for name in names if name not in left_out]
+        readable.append(name)
     if not readable:
         name, reason = next(iter(left_out.items()))
         raise ValueError(f"none of the {len(names)} pictures in {image_dir} can be read ({name}: {reason})")
