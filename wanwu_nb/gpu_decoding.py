@@ -2,8 +2,9 @@
 
 import io
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -27,7 +28,11 @@ def choose_decoder(begun: str, folder: Path, spec: InputSpec, device: str, names
         return Choice(CPU_THREADS, f"the network runs on {device}, not on a CUDA GPU")
     if begun:
         return Choice(begun, "as the run that was stopped: the other would round differently")
-    sample = names[:SAMPLE]
+    return compare_decoders(Path(folder), spec, device, tuple(names[:SAMPLE]), threads)
+
+
+@cache  # a second run of these pictures in one process need not measure again
+def compare_decoders(folder: Path, spec: InputSpec, device: str, sample: tuple[str, ...], threads: int) -> Choice:
     on_cpu = partial(read, folder, spec)
     with ThreadPoolExecutor(threads) as pool:
         expected, cpu = timed(lambda: list(pool.map(on_cpu, sample)), device)
@@ -44,7 +49,7 @@ def choose_decoder(begun: str, folder: Path, spec: InputSpec, device: str, names
     return Choice(NVJPEG, f"{cpu / gpu:.2f} times as fast as {threads} threads", measured)
 
 
-def read_on_gpu(folder: str | Path, spec: InputSpec, device: str, names: list[str]) -> list[Picture]:
+def read_on_gpu(folder: str | Path, spec: InputSpec, device: str, names: Sequence[str]) -> list[Picture]:
     """What `images.read` gives for each name, with the inputs on the device. What nvJPEG cannot take, the CPU reads."""
     stats = {name: stat_of(folder, name) for name in names}
     jpegs = {name: content for name in names if (content := upright_jpeg(Path(folder) / name))}

@@ -82,7 +82,7 @@ def timm_classifier(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
     network = timm.create_model(name, num_classes=classes)
     data = timm.data.resolve_model_data_config(network)
     side = data["input_size"][1]
-    mean, std = data["mean"], data["std"]
+    mean, std = tuple(data["mean"]), tuple(data["std"])
     return network, InputSpec(side, side, "crop", mean, std, shorter_side=int(side / data["crop_pct"]))
 
 
