@@ -1,5 +1,6 @@
 """The steps measured: one row each from one object, those that cannot run with their reason, and the verdict."""
 
+import json
 import math
 import os
 import shutil
@@ -11,7 +12,8 @@ import pytest
 import torch
 from model_files import classifier
 
-from wanwu_nb.ladder import Ladder, TagsChanged, expected, forecast, ladder_of, seconds_of
+from wanwu_nb.forecast import expected, forecast, seconds_of
+from wanwu_nb.ladder import Ladder, TagsChanged, ladder_of
 from wanwu_nb.measure import StageClock
 from wanwu_nb.quality import Share, wilson
 from wanwu_nb.settings import SpeedUpSettings, check_settings
@@ -89,10 +91,43 @@ def test_a_step_that_lost_is_not_built_upon(climbed):
     fast = Row("default", seconds=(1.0,), peak_mb=1.0, stages={"forward": 1.0})
     ladder = Ladder(climbed.job)
     ladder.rows = {"default": fast, "resident": slow}
-    assert ladder.predict("half precision").startswith("default → half precision")
-    ladder.rows["batched"] = replace(slow, step="batched", seconds=(0.5,))
+    assert ladder.predict("compiled").startswith("default → compiled")
+    ladder.rows["batched"] = replace(slow, step="batched", seconds=(0.5,), base="default", gain=2.0)
     assert ladder.fastest_before("batched") is fast and ladder.fastest_before("overlapped").step == "batched"
-    assert ladder.table().loc["batched", "× previous 比上一步"] == "2.00"
+    assert ladder.table().loc["batched", "× fastest before 比此前最快"] == "2.00"
+
+
+def test_what_to_take_here_is_said_and_what_to_leave_out(climbed):
+    ladder = Ladder(climbed.job)
+    assert ladder.advice() == "no step has run 没有一步能运行"
+    row = Row("default", seconds=(1.0,))
+    lost = replace(row, step="batched", seconds=(2.0,), base="default", gain=0.5)
+    won = replace(row, step="overlapped", seconds=(0.25,), base="default", gain=4.0)
+    ladder.rows = {row.step: row for row in (row, lost, won)}
+    assert ladder.advice().splitlines() == [
+        "fastest here 本机最快: overlapped, × 4.00",
+        "brought nothing here 本机无收益: batched (× 0.50 of default)",
+    ]
+
+
+def test_every_changed_tag_can_be_looked_at(climbed, tmp_path):
+    assert len(climbed.changed_tags()) == sum(
+        2 * (row.agreement.trials - row.agreement.hits) for row in climbed.rows.values() if row.agreement
+    )
+    for step, label in (("default", "台灯"), ("batched", "椅子")):
+        (tmp_path / step / "images" / "a").mkdir(parents=True)
+        content = {"objects": [{"label": label, "confidence": 0.9, "bbox": None}]}
+        (tmp_path / step / "images" / "a" / "1.jpg.json").write_text(json.dumps(content), encoding="utf-8")
+    ladder = Ladder(climbed.job)
+    share = Share(0, 1, *wilson(0, 1))
+    ladder.rows = {
+        "default": Row("default", seconds=(1.0,), output=tmp_path / "default"),
+        "batched": Row("batched", seconds=(1.0,), output=tmp_path / "batched", agreement=share),
+    }
+    assert ladder.changed_tags().values.tolist() == [
+        ["batched", "a/1.jpg", "default", "台灯", 0.9],
+        ["batched", "a/1.jpg", "step", "椅子", 0.9],
+    ]
 
 
 def test_cells_left_out_or_run_in_another_order_are_no_error(climbed):
@@ -104,11 +139,37 @@ def test_cells_left_out_or_run_in_another_order_are_no_error(climbed):
         ladder.check(0.99)
 
 
+def test_a_row_says_what_was_predicted_and_what_came_of_it(climbed):
+    resident, batched = climbed.rows["resident"], climbed.rows["batched"]
+    stages = climbed.rows["default"].stages
+    whole = sum(stages.values())
+    assert resident.base == "default" and resident.predicted == pytest.approx(whole / (whole - stages["load"]))
+    assert resident.gain == climbed.rows["default"].spread.median / resident.spread.median
+    assert f"× {resident.gain:.2f} of default" in str(resident) and f"预测: × {resident.predicted:.2f}" in str(resident)
+    assert ("slower: the next steps are compared with" in str(batched)) == (batched.gain < 1)
+    assert climbed.rows["default"].base == ""
+
+
+def test_a_prediction_counts_the_steps_left_out_between_and_no_step_that_lost(climbed):
+    stages = {"load": 6.0, "preprocess": 1.0, "forward": 2.0, "write": 1.0}
+    ladder = Ladder(climbed.job, wanted=("default", "batched"))
+    ladder.rows = {"default": Row("default", seconds=(10.0,), stages=stages)}
+    after = 2 + 2 / ladder.job.batch_size
+    assert ladder.predict("batched") == (
+        f"default → batched, predicted 预测: × {10 / after:.2f}, {after:.4f} s/picture 秒/张"
+    )
+    ladder.wanted = ("default", "resident", "batched")
+    ladder.rows["resident"] = Row("resident", seconds=(11.0,), stages=stages)
+    after = 8 + 2 / ladder.job.batch_size
+    assert f"× {10 / after:.2f}," in ladder.predict("batched")
+
+
 def test_what_is_expected_of_each_step():
     stages = {"load": 4.0, "preprocess": 1.0, "forward": 2.0, "write": 1.0}
-    assert seconds_of(expected("resident", stages, 8), "cpu") == 4
-    assert seconds_of(expected("batched", stages, 8), "cpu") == 6.25
-    assert seconds_of(expected("half precision", stages, 8), "cpu") == 7
+    assert seconds_of(expected("resident", stages, 8, "cpu"), "cpu") == 4
+    assert seconds_of(expected("batched", stages, 8, "cpu"), "cpu") == 6.25
+    assert seconds_of(expected("half precision", stages, 8, "cuda"), "cuda") == 7
+    assert seconds_of(expected("compiled", stages, 8, "cpu"), "cpu") == 7
     assert (
         seconds_of({"decode": 1.0, "forward": 2.0}, "cuda") == 2
         and seconds_of({"decode": 1.0, "forward": 2.0}, "cpu") == 3
@@ -165,7 +226,7 @@ class RefusesHalf(torch.nn.Module):
 def test_a_run_that_would_take_too_long_is_not_waited_for(scenes, tmp_path):
     ladder = ladder_on(scenes, tmp_path / "job", limit=4, batch_size=2)
     row = attempt("resident", replace(ladder.job, output=tmp_path), repeats=1, patience=0.001)
-    assert row.reason.startswith("its first 2 pictures took ") and "all 4 would take too long" in row.reason
+    assert row.reason.startswith("2 pictures took ") and "all 4 would take too long" in row.reason
     assert ladder.patience() == math.inf
     ladder.rows["default"] = Row("default", seconds=(50.0,))
     assert ladder.patience() == 200
@@ -220,7 +281,7 @@ def test_tags_lost_for_speed_are_an_error_where_the_interval_is_sure_of_it(climb
         "batched": Row("batched", seconds=(0.5,), agreement=share),
     }
     if passes:
-        assert ladder.check(0.99).startswith("no step changes")
+        assert ladder.check(0.99).startswith("no step surely changes")
     else:
         with pytest.raises(TagsChanged, match=r"batched.* 90.0% of the tags .* below min_agreement=0.99"):
             ladder.check(0.99)

@@ -1,10 +1,14 @@
 """The stage clock, the monitor, and what they say together."""
 
+import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import psutil
 import pytest
 
 from wanwu_nb import measure
@@ -124,6 +128,62 @@ def test_the_monitor_survives_a_card_that_tells_nothing_of_its_power(monkeypatch
 )
 def test_the_bottleneck_is_named_in_one_sentence(seconds, share, device, says):
     assert says in diagnose(seconds, share, device)
+
+
+def test_the_bottleneck_is_named_in_chinese_too():
+    assert diagnose({"load": 3.0, "forward": 7.0}, 0.5).splitlines()[1] == (
+        "加载占总耗时 30%，CPU 占用 50%：只加载一次，让模型常驻内存"
+    )
+
+
+def test_the_clock_waits_for_its_own_card(monkeypatch):
+    waited = []
+    monkeypatch.setattr("torch.cuda.synchronize", waited.append)
+    with StageClock("cuda:1").stage("forward"):
+        pass
+    assert waited == ["cuda:1", "cuda:1"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_cpu_busy_is_of_the_cores_that_may_be_used():
+    usable = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(usable)})
+        with Monitor() as monitor:
+            time.sleep(0.3)
+    finally:
+        os.sched_setaffinity(0, usable)
+    assert (
+        list(monitor.table)[1:3] == ["cpu", f"cpu {min(usable)}"]
+        and f"cpu {max(usable)}" not in list(monitor.table)[3:]
+    )
+    assert (monitor.table["cpu"] == monitor.table[f"cpu {min(usable)}"]).all()
+
+
+def test_a_measurement_ends_with_the_process_that_asked_for_it(tmp_path):
+    """As where a kernel is killed in the middle of a step."""
+    script = "import sys; from test_measure import note_and_sleep; from wanwu_nb.trial import in_own_process; "
+    script += "in_own_process(note_and_sleep, sys.argv[1])"
+    command = [sys.executable, "-c", script, str(tmp_path / "pid")]
+    asking = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)})
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    measuring = int((tmp_path / "pid").read_text())
+    assert psutil.pid_exists(measuring)
+    asking.kill()
+    asking.wait()
+    wait_for(lambda: not psutil.pid_exists(measuring))
+
+
+def note_and_sleep(path: str) -> None:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def wait_for(happened) -> None:
+    until = time.perf_counter() + 60
+    while not happened():
+        assert time.perf_counter() < until
+        time.sleep(0.1)
 
 
 def test_how_busy_is_read_from_the_column_of_the_device(monkeypatch):

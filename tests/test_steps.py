@@ -1,12 +1,15 @@
 """The steps do the same job, and agree; so does the package's own loop."""
 
 import shutil
+import weakref
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from conftest import SCENES
 from model_files import demo_as
+from PIL import Image
 
 from wanwu_nb import steps
 from wanwu_nb.measure import StageClock
@@ -96,6 +99,40 @@ def test_pictures_in_sub_folders_with_one_name_are_two_and_unreadable_ones_are_n
         steps.STEPS[name](replace(job, output=job.output / name))
         found = {str(p.relative_to(job.output / name / "images")) for p in job.output.glob(f"{name}/images/*/*.json")}
         assert found == {"a/one.jpg.json", "b/one.jpg.json"}
+
+
+def test_odd_pictures_are_the_same_for_every_step(scenes, tmp_path, model):
+    """A cut-out on white, grey, palette, 16 bits: the package's way of reading is no change of tags."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    with Image.open(next(scenes.glob("*.jpg"))) as scene:
+        cut_out = scene.convert("RGBA")
+        cut_out.putalpha(Image.linear_gradient("L").resize(scene.size))
+        cut_out.save(pictures / "cut-out.png")
+        cut_out.save(pictures / "cut-out.webp", lossless=True)
+        scene.convert("L").save(pictures / "grey.jpg")
+        scene.convert("P").save(pictures / "palette.png")
+        Image.fromarray(np.asarray(scene.convert("L")).astype(np.uint16) * 257).save(pictures / "deep.png")
+    (pictures / f"{'长' * 83}.jpg").write_bytes(next(scenes.glob("*.jpg")).read_bytes())  # and .json is too long
+    job = replace(job_on(pictures, tmp_path / "job"), open_resident=lambda: model)
+    assert len(job.names) == 5 and "File name too long" in job.left_out[f"{'长' * 83}.jpg"]
+    for name in ("default", "overlapped"):
+        steps.STEPS[name](replace(job, output=job.output / name))
+    agreed = agreement(job.output / "default" / "images", job.output / "overlapped" / "images")
+    assert agreed.trials > 5 and agreed.value == 1
+
+
+def test_the_default_step_holds_one_network_at_a_time(scenes, tmp_path):
+    job, opened, held = job_on(scenes, tmp_path, limit=3), [], []
+
+    def open_and_count():
+        network = job.open()
+        held.append(sum(ref() is not None for ref in opened))
+        opened.append(weakref.ref(network))
+        return network
+
+    steps.default(replace(job, open=open_and_count))
+    assert held == [0, 0, 0]
 
 
 def test_where_no_picture_can_be_read_it_says_so(tmp_path):

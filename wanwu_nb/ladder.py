@@ -10,11 +10,12 @@ import pandas as pd
 import torch
 
 from .demo import TRUTH, demo_folder
-from .quality import Share, accuracy, agreement, read_truth, score_drift
+from .forecast import expected, seconds_of
+from .quality import Share, accuracy, agreement, differences, read_truth, score_drift
 from .settings import SpeedUpSettings, suggestion
 from .steps import STEPS, Job, job_of
 from .trial import PATIENCE, Row, attempt, batch_size_curve, in_own_process
-from .tuning import first_line, usable_cores
+from .tuning import first_line
 
 ARTICLE_STAGES = {"load": 1.8, "preprocess": 0.6, "forward": 1.5, "postprocess": 0.3}  # its default, s / picture
 ARTICLE = {  # what it says of 867 pictures on an RTX 4090
@@ -34,7 +35,7 @@ def ladder_of(settings: SpeedUpSettings, output: Path) -> "Ladder":
     wanted = chosen(settings.steps)  # a misspelt one stops here, before a model is loaded
     job = job_of(settings, output, batch_size=settings.batch_size)
     path = Path(settings.truth).absolute() if settings.truth else None
-    if settings.image_dir == settings.model == "demo":
+    if settings.image_dir == settings.model == "demo" and not settings.labels:
         path = path or demo_folder(settings.limit) / TRUTH
     truth = read_truth(path, job.names, job.labels.values()) if path else {}
     return Ladder(job, wanted, settings.repeats, truth)
@@ -85,23 +86,33 @@ class Ladder:
         return math.inf if default.reason else max(PATIENCE, default.spread.median * len(self.job.names))
 
     def judged(self, row: Row) -> Row:
-        """The row with its agreement with the default step, and its accuracy where there is ground truth."""
+        """The row beside the others: gain, agreement with the default step, accuracy where there is ground truth."""
         if row.reason:
             return row
+        if base := self.fastest_before(row.step):
+            gain = base.spread.median / row.spread.median
+            row = replace(row, base=base.step, predicted=self.gain_of(row.step, base), gain=gain)
         images, default = row.output / "images", self.row("default")
         compare = row.step != "default" and not default.reason
         agreed = share_of(agreement, default.output / "images", images) if compare else None
         return replace(row, agreement=agreed, accuracy=share_of(accuracy, self.truth, images))
 
     def predict(self, step: str) -> str:
-        """What the step can bring at most, going by the stages of the fastest step so far: said before it is run."""
+        """What the step should bring over the fastest so far, said before it is run."""
         base = self.fastest_before(step)
         if base is None:
             return "no step has run that a prediction could start from"
-        after, device = expected(step, base.stages, self.job.batch_size), self.job.device
-        gain = seconds_of(base.stages, device) / seconds_of(after, device)
+        gain = self.gain_of(step, base)
         seconds = base.spread.median / gain
-        return f"{base.step} → {step}, at best 至多: × {gain:.2f}, {seconds:.4f} s/picture 秒/张"
+        return f"{base.step} → {step}, predicted 预测: × {gain:.2f}, {seconds:.4f} s/picture 秒/张"
+
+    def gain_of(self, step: str, base: Row) -> float:
+        """How many times as fast as `base`, going by its stages. Steps between that were left out are part of it."""
+        names, stages, device = list(STEPS), base.stages, self.job.device
+        for name in names[names.index(base.step) + 1 : names.index(step) + 1]:
+            if name == step or name not in self.rows or name not in self.wanted:
+                stages = expected(name, stages, self.job.batch_size, device)
+        return seconds_of(base.stages, device) / seconds_of(stages, device)
 
     def fastest_before(self, step: str) -> Row | None:
         """What a step builds on: the fastest of those before it, since one that lost is not kept."""
@@ -118,20 +129,21 @@ class Ladder:
     def line(self, row: Row) -> dict[str, str]:
         if row.reason:
             return {"note 备注": str(row)}
-        (median, low, high), default, base = row.spread, self.row("default"), self.fastest_before(row.step)
+        (median, low, high), default = row.spread, self.row("default")
         return {
             "s/picture 秒/张": f"{median:.4f}",
-            "from–to 范围": between(low, high, 4),
+            "from–to 范围": between(low, high, 4) if len(row.seconds) > 1 else "one run 仅一次",
             "pictures/s 张/秒": f"{1 / median:.1f}",
             "× default 比默认": "" if default.reason else f"{default.spread.median / median:.2f}",
-            "× previous 比上一步": f"{base.spread.median / median:.2f}" if base else "",
+            "× fastest before 比此前最快": f"{row.gain:.2f}" if row.base else "",
+            "ready s 就绪": f"{row.ready:.1f}",
             "CPU busy 占用": percent(row.cpu_busy),
             "GPU busy 占用": percent(row.gpu_busy),
             "memory MB 内存": f"{row.peak_mb:,.0f}",
             "GPU MB 显存": "" if row.peak_gpu_mb is None else f"{row.peak_gpu_mb:,.0f}",
             "accuracy 准确率 95 %": percent(row.accuracy),
             "agreement 一致率 95 %": percent(row.agreement),
-            "note 备注": row.precision.split(" ")[0],
+            "precision 精度": row.precision.split(" ")[0],
         }
 
     def beside_article(self) -> pd.DataFrame:
@@ -142,6 +154,30 @@ class Ladder:
             ratios = seconds.get("default", float("nan")) / seconds
             table[f"× default, {who}"] = ratios.map("{:.2f}".format, na_action="ignore")
         return table.astype(object).fillna("")
+
+    def advice(self) -> str:
+        """What to run here, and what to leave out: by the rows so far."""
+        measured = [row for row in self.rows.values() if not row.reason]
+        if not measured:
+            return "no step has run 没有一步能运行"
+        best, default = min(measured, key=lambda row: row.spread.median), self.row("default")
+        times = "" if default.reason else f", × {default.spread.median / best.spread.median:.2f}"
+        said = [f"fastest here 本机最快: {best.step}{times}"]
+        if lost := [f"{row.step} (× {row.gain:.2f} of {row.base})" for row in measured if row.base and row.gain < 1]:
+            said.append(f"brought nothing here 本机无收益: {', '.join(lost)}")
+        return "\n".join(said)
+
+    def changed_tags(self) -> pd.DataFrame:
+        """Every object that only the default found, or only the other step: a row each, the surest first."""
+        default = self.row("default")
+        others = [row for row in self.rows.values() if row.agreement] if not default.reason else []
+        found = [
+            {"step": row.step, **each}
+            for row in others
+            for each in differences(default.output / "images", row.output / "images")
+        ]
+        columns = ["step", "image", "only in", "label", "confidence"]
+        return pd.DataFrame(found, columns=columns).sort_values("confidence", ascending=False, ignore_index=True)
 
     def precisions(self) -> pd.DataFrame:
         """The batched loop in FP32 and in half precision: speed, memory, changed tags, drift of the scores."""
@@ -175,7 +211,7 @@ class Ladder:
         if all(row.reason for row in self.rows.values() if row.step != "default"):
             return "only the default step ran: there is nothing to compare 只有默认步骤运行，无从比较"
         if any(row.agreement for row in self.rows.values()):
-            return "no step changes more tags than min_agreement allows 各步的标签变化均在允许范围内"
+            return "no step surely changes more tags than min_agreement allows 没有一步确定超出允许的标签变化"
         return "nothing was found in any picture: tags could not be compared 所有图片均无结果，无法比较标签"
 
 
@@ -186,41 +222,6 @@ def chosen(steps: str) -> list[str]:
         if name not in STEPS:
             raise ValueError(f"unknown step {name!r} in steps: {suggestion(name, STEPS)}")
     return names
-
-
-def forecast(stages: dict[str, float], batch_size: int, device: str) -> pd.DataFrame:
-    """Every step on top of the one before, each at its best: the prediction to hold measurements against."""
-    seconds = {"default": seconds_of(stages, device)}
-    for step in list(STEPS)[1:]:
-        stages = expected(step, stages, batch_size)
-        seconds[step] = seconds_of(stages, device)
-    table = pd.DataFrame({"s/picture 秒/张, at least 至少": seconds})
-    table["× default 比默认, at most 至多"] = seconds["default"] / table.iloc[:, 0]
-    return table
-
-
-def expected(step: str, stages: dict[str, float], batch_size: int) -> dict[str, float]:
-    """Seconds a picture by stage if the step does all it can do, going by those without it (Amdahl's law, 1967).
-
-    Loading goes; a batch's forward takes no longer than a picture's; half the bits take half the time, as does compiled
-    code; and what is not the network is spread over all cores.
-    """
-    forward, cores = stages["forward"], usable_cores()
-    match step:
-        case "resident":
-            return stages | {"load": 0.0}
-        case "batched":
-            return stages | {"forward": forward / batch_size}
-        case "half precision" | "compiled":
-            return stages | {"forward": forward / 2}
-        case "overlapped":
-            return {"decode": (sum(stages.values()) - forward) / cores, "forward": forward}
-
-
-def seconds_of(stages: dict[str, float], device: str) -> float:
-    """One stage after the other; but beside a GPU, what is decoded in threads is hidden, or hides the network."""
-    together = max if device.startswith("cuda") and "decode" in stages else sum
-    return together(stages.values())
 
 
 def compared(row: Row, whole: Row) -> dict[str, str]:

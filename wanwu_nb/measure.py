@@ -14,9 +14,28 @@ import pandas as pd
 import psutil
 import torch
 
+from .tuning import core_numbers
+
 SECONDS_BETWEEN_SAMPLES = 0.08
 BUSY = 0.9  # of a device's time: above, it is what limits
 LOADING = 0.1  # of all time: above, it comes before anything else, since it is wasted
+
+CHINESE = {
+    "load": "加载",
+    "preprocess": "预处理",
+    "forward": "推理",
+    "postprocess": "后处理",
+    "write": "写出",
+    "decode": "解码",
+}
+ADVICE = {
+    "load": ("load the model once, and keep it", "只加载一次，让模型常驻内存"),
+    "used": ("the hardware is used, and only less work helps", "硬件已用满，只有减少计算量才能更快"),
+    "forward": ("a leaner network, or compiled code", "换更小的网络，或编译"),
+    "forward on a GPU": ("give the network more pictures at a time", "每次给网络更多图片"),
+    "decode": ("more cores, or a GPU that decodes", "增加核数，或由 GPU 解码"),
+    "other": ("do it while the network runs, or in several threads", "与推理同时进行，或用多线程"),
+}
 
 
 class StageClock:
@@ -28,7 +47,7 @@ class StageClock:
 
     def __init__(self, device: str = "cpu", on: bool = True):
         self.seconds: dict[str, float] = {}
-        self.on, self.gpu, self.open, self.since = on, device.startswith("cuda"), [], 0.0
+        self.on, self.device, self.open, self.since = on, device, [], 0.0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -45,8 +64,8 @@ class StageClock:
 
     def note(self) -> None:
         """Give the time since the last change of stages to the innermost one."""
-        if self.gpu:
-            torch.cuda.synchronize()
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize(self.device)
         now = time.perf_counter()
         if self.open:
             self.seconds[self.open[-1]] = self.seconds.get(self.open[-1], 0.0) + now - self.since
@@ -56,13 +75,14 @@ class StageClock:
 class Monitor:
     """A thread that samples CPU, memory and NVIDIA GPUs while the `with` block runs; `table` is a row a sample.
 
-    Columns: `seconds`; `cpu` and `cpu 0`, `cpu 1`, … in percent; `memory MB`, this process's; for each GPU `gpu 0`
-    (percent busy), `gpu 0 MB`, `gpu 0 W`. Without GPUs, driver or NVML the GPU columns are not there.
+    Columns: `seconds`; `cpu` and `cpu 0`, `cpu 1`, … in percent, of the cores this process may use; `memory MB`, its
+    own; for each GPU `gpu 0` (percent busy), `gpu 0 MB`, `gpu 0 W`. Without GPUs, driver or NVML these are not there.
     """
 
     def __init__(self, every: float = SECONDS_BETWEEN_SAMPLES):
         self.every, self.rows, self.stopping = every, [], threading.Event()
-        self.gpus = find_gpus()
+        self.gpus, count = find_gpus(), psutil.cpu_count() or 1
+        self.cores = [i for i in core_numbers() if i < count] or list(range(count))
 
     def __enter__(self) -> "Monitor":
         self.started = time.perf_counter()
@@ -79,9 +99,9 @@ class Monitor:
         process = psutil.Process()
         psutil.cpu_percent(percpu=True)  # the first call of a thread only starts its count
         while not self.stopping.wait(self.every):
-            cores = psutil.cpu_percent(percpu=True)
-            row = {"seconds": time.perf_counter() - self.started, "cpu": statistics.fmean(cores)}
-            row |= {f"cpu {i}": percent for i, percent in enumerate(cores)}
+            percent = psutil.cpu_percent(percpu=True)
+            cores = {f"cpu {i}": percent[i] for i in self.cores}
+            row = {"seconds": time.perf_counter() - self.started, "cpu": statistics.fmean(cores.values()), **cores}
             row["memory MB"] = process.memory_info().rss / 2**20
             self.rows.append(row | gpu_sample(self.gpus))
 
@@ -167,23 +187,25 @@ def gpu_column(device: str) -> str:
 
 
 def diagnose(seconds: dict[str, float], share_busy: float | None, device: str = "cpu") -> str:
-    """The bottleneck in one sentence, from a clock's seconds by stage and how busy `device` was (see `busy`).
+    """The bottleneck in one sentence, in English and in Chinese, a line each.
 
-    In the order of the article's moral: is the hardware busy at all, then repeated loading, and the model last.
+    From a clock's seconds by stage and how busy `device` was (see `busy`), in the order of the article's moral: is the
+    hardware busy at all, then repeated loading, and the model last.
     """
     shares = {stage: spent / sum(seconds.values()) for stage, spent in seconds.items()}
     slowest = "load" if shares.get("load", 0) > LOADING else max(shares, key=shares.get)
-    said = f"{slowest} is {shares[slowest]:.0%} of the time"
-    if share_busy is not None:
-        said += f"; the {'GPU' if device.startswith('cuda') else 'CPU'} is busy {share_busy:.0%}"
+    on_gpu = device.startswith("cuda")
     if slowest == "load":
-        return f"{said}: load the model once, and keep it"
-    if (share_busy or 0) > BUSY:
-        return f"{said}: the hardware is used, and what is left is a faster network or less precision"
-    if slowest == "forward" and device.startswith("cuda"):
-        return f"{said}: give the network more pictures at a time"
-    if slowest == "forward":
-        return f"{said}: a leaner network, compiled code, or half precision where the CPU has it"
-    if slowest == "decode":
-        return f"{said}: more cores, or a GPU that decodes"
-    return f"{said}: do it while the network runs, or in several threads"
+        advice = "load"
+    elif (share_busy or 0) > BUSY:
+        advice = "used"
+    else:
+        advice = f"{slowest} on a GPU" if on_gpu and slowest == "forward" else slowest
+    english, chinese = ADVICE.get(advice, ADVICE["other"])
+    unit = "GPU" if on_gpu else "CPU"
+    busy_is = "" if share_busy is None else f"; the {unit} is busy {share_busy:.0%}"
+    occupied = "" if share_busy is None else f"，{unit} 占用 {share_busy:.0%}"
+    return (
+        f"{slowest} is {shares[slowest]:.0%} of the time{busy_is}: {english}\n"
+        f"{CHINESE.get(slowest, slowest)}占总耗时 {shares[slowest]:.0%}{occupied}：{chinese}"
+    )

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from .measure import CHINESE
 from .trial import Row
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: colour-blind safe
@@ -127,7 +128,8 @@ def stage_bars(rows: dict[str, dict[str, float]]) -> Axes:
             left += share
         axes.text(1.01, name, f"{total:.3g} s", va="center")
     named = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    axes.legend([named[stage] for stage in stages], stages, ncols=len(stages), loc="lower left", bbox_to_anchor=(0, 1))
+    titles = [f"{stage} {CHINESE.get(stage, '')}" for stage in stages]
+    axes.legend([named[stage] for stage in stages], titles, ncols=len(stages), loc="lower left", bbox_to_anchor=(0, 1))
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_xlabel("share of the time a picture takes 每张图片耗时占比")
@@ -161,14 +163,17 @@ def waterfall(seconds: dict[str, float]) -> Axes:
     for name, now in seconds.items():
         end = min(now, 1.5 * first)
         axes.barh(name, min(end, best), color=COLOURS[0])
-        axes.barh(name, max(0.0, end - best), left=best, color=COLOURS[1], hatch="//" if end < now else "")
+        lost = {"color": COLOURS[1], "hatch": "//" if end < now else "", "edgecolor": "white", "linewidth": 0}
+        axes.barh(name, max(0.0, end - best), left=best, **lost)
         axes.barh(name, max(0.0, best - end), left=end, color=COLOURS[0], alpha=0.2)
-        gain = "" if name == next(iter(seconds)) else f"  ×{best / now:.2f}"
+        gain = "" if name == next(iter(seconds)) else f"  × {best / now:.2f}"
         axes.text(max(end, best), name, f"  {now:.3g} s{gain}", va="center")
         best = min(best, now)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.8 * first)
-    axes.set_xlabel("seconds a picture 秒/张; pale: saved 浅色为省下; orange: lost 橙色为变慢")
+    cut = "; hatched: cut off 斜线为截断" if max(seconds.values(), default=0.0) > 1.5 * first else ""
+    axes.set_xlabel(f"seconds a picture 秒/张; pale: saved 浅色为省下; orange: lost 橙色为变慢{cut}")
+    axes.set_title("× against the fastest step before 相对此前最快一步的倍数")
     return axes
 
 
@@ -190,13 +195,14 @@ def speed_against_tags(rows: dict[str, Row], min_agreement: float) -> Figure:
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.yaxis.set_major_formatter(PercentFormatter(1))
         panel.set_xlabel("pictures a second 张/秒")
-        panel.set_title(f"{title}, 95 %")
+        panel.set_title(f"{title}, 95 % interval 区间")
         if share == "agreement":
             panel.axhline(min_agreement, color="#888", linestyle=":", label=f"min_agreement {min_agreement:g}")
     named = {
         name: handle for panel in panels[0] for handle, name in zip(*panel.get_legend_handles_labels(), strict=True)
     }
-    panels[0, -1].legend(named.values(), named, loc="center left", bbox_to_anchor=(1, 0.5))
+    names = sorted(named, key=lambda name: list(rows).index(name) if name in rows else len(rows))
+    panels[0, -1].legend([named[name] for name in names], names, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -209,7 +215,11 @@ def batch_curve(curve: pd.DataFrame) -> Figure:
         panel.plot(curve.index, curve[column], marker="o", color=colour)
         panel.set_xscale("log", base=2)
         panel.set_xticks(curve.index, [str(size) for size in curve.index])
-        panel.set_ylim(0, 1.1 * curve[column].max())
+        if column == "latency ms":
+            panel.set_yscale("log", base=2)
+            panel.yaxis.set_major_formatter("{x:g}")
+        else:
+            panel.set_ylim(0, 1.1 * curve[column].max())
         panel.set_xlabel("batch size 批大小")
         panel.set_title(title)
     return figure

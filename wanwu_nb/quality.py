@@ -70,6 +70,20 @@ def score_drift(reference: Path, other: Path) -> list[float]:
     ]
 
 
+def differences(reference: Path, other: Path) -> Iterator[dict]:
+    """Each object that has no counterpart on the other side: where it is, which side has it, its label."""
+    for path in sorted(reference.rglob("*.json")):
+        name = path.relative_to(reference)
+        a, b = read_objects(path), read_objects(other / name)
+        if whole_picture(a, b):
+            a, b = a[:1], b[:1]  # the best tag counts
+        pairs = matches(a, b)
+        for objects, side, matched in ((a, "default", {i for i, _ in pairs}), (b, "step", {j for _, j in pairs})):
+            for found in (found for i, found in enumerate(objects) if i not in matched):
+                kept = {key: found[key] for key in ("label", "confidence")}
+                yield {"image": str(name).removesuffix(".json"), "only in": side, **kept}
+
+
 def read_pairs(reference: Path, other: Path) -> Iterator[tuple[list[dict], list[dict]]]:
     for path in sorted(reference.rglob("*.json")):
         yield read_objects(path), read_objects(other / path.relative_to(reference))

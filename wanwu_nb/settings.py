@@ -55,7 +55,7 @@ class SpeedUpSettings(ProfileSettings):
     steps: str = Field("all", min_length=1, description='"all", or some of them, as in "resident, batched"')
     repeats: int = Field(3, ge=1, le=100, description="timed runs a step; fewer where they take over 30 s")
     truth: str = Field("", description="COCO file of what is in the pictures, for accuracy; the demo brings its own")
-    min_agreement: float = Field(0.99, ge=0, le=1, description="a step that keeps fewer of the tags is an error")
+    min_agreement: float = Field(0.99, ge=0, le=1, description="a step that surely keeps fewer of the tags is an error")
 
 
 def check_settings(kind: type[Kind] = Settings, **values: Any) -> Kind:

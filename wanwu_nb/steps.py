@@ -6,9 +6,11 @@ Overlapped and compiled are the package's own loop. Notebooks show this code, an
 
 import difflib
 import inspect
+import os
 import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,12 +18,12 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
-from torchvision.transforms.functional import normalize, to_tensor
+from torchvision.transforms.functional import normalize, to_pil_image, to_tensor
 
 from .checkpoints import open_checkpoint
 from .demo import demo_folder
 from .detections import Selection, detect
-from .images import InputSpec, Placement, find_images, place
+from .images import InputSpec, Placement, find_images, from_pillow, place
 from .measure import StageClock
 from .resident import ResidentModel
 from .results import objects, to_json
@@ -64,8 +66,9 @@ def default(job: Job) -> None:
     for name in job.names:
         network = load(job)
         image, placement = prepare(job, name)
-        raw = forward(job, network, image[None])
+        raw = forward(job, network, [image])
         save(job, [name], raw, [placement])
+        del network  # or two are in memory while the next is loaded
 
 
 @torch.no_grad()
@@ -74,7 +77,7 @@ def resident(job: Job) -> None:
     network = load(job)
     for name in job.names:
         image, placement = prepare(job, name)
-        raw = forward(job, network, image[None])
+        raw = forward(job, network, [image])
         save(job, [name], raw, [placement])
 
 
@@ -84,7 +87,7 @@ def batched(job: Job) -> None:
     network = load(job)
     for names in batches(job):
         images, placements = zip(*[prepare(job, name) for name in names], strict=True)
-        raw = forward(job, network, torch.stack(images))
+        raw = forward(job, network, images)
         save(job, names, raw, placements)
 
 
@@ -94,7 +97,7 @@ def half_precision(job: Job) -> None:
     network = load(job).to(job.half)
     for names in batches(job):
         images, placements = zip(*[prepare(job, name) for name in names], strict=True)
-        raw = forward(job, network, torch.stack(images).to(job.half))
+        raw = forward(job, network, images, job.half)
         save(job, names, raw, placements)
 
 
@@ -142,18 +145,26 @@ def batches(job: Job) -> list[Sequence[str]]:
 def prepare(job: Job, name: str) -> tuple[Tensor, Placement]:
     """One picture with Pillow and torchvision, in the loop, as most scripts do: float32 [3,H,W], normalised."""
     with job.clock.stage("preprocess"):
-        spec = job.spec
-        with Image.open(job.image_dir / name) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
+        spec, image = job.spec, upright(job.image_dir / name)
         placement = place(image.width, image.height, spec)
         canvas = Image.new("RGB", (spec.width, spec.height), (spec.pad,) * 3)
         canvas.paste(image.resize(placement.scaled, Image.Resampling.BILINEAR), placement.offset)
         return normalize(to_tensor(canvas), spec.mean, spec.std), placement
 
 
-def forward(job: Job, network: nn.Module, images: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+def upright(path: Path) -> Image.Image:
+    """RGB, turned as EXIF says; what is no plain colour as the package reads it, so that all steps see one picture."""
+    with Image.open(path) as file:
+        if file.mode != "RGB" or file.has_transparency_data:
+            return to_pil_image(from_pillow(file))
+        return ImageOps.exif_transpose(file)
+
+
+def forward(
+    job: Job, network: nn.Module, images: Sequence[Tensor], dtype: torch.dtype = torch.float32
+) -> tuple[Tensor | None, Tensor, Tensor]:
     with job.clock.stage("forward"):
-        return network(images.to(job.device))
+        return network(torch.stack(images).to(job.device, dtype))
 
 
 def save(job: Job, names: Sequence[str], raw: tuple, placements: Sequence[Placement]) -> None:
@@ -182,7 +193,7 @@ def job_of(settings: ProfileSettings, output: Path, **more) -> Job:
     """
     device = choose_device(settings.device).value
     image_dir = demo_folder(settings.limit) if settings.image_dir == "demo" else Path(settings.image_dir).absolute()
-    names, left_out = sort_out(image_dir, find_images(image_dir, settings.limit), output / "pictures")
+    names, left_out = sort_out(image_dir, find_images(image_dir, settings.limit), output)
     given = settings.model_dump(include={"model", "labels", "architecture", "trust_pickle"})
     checkpoint = open_checkpoint(**given)
     return Job(
@@ -213,18 +224,20 @@ def open_as_scripts_do(network: nn.Module, path: Path, given: dict) -> Callable[
     return partial(torch.load, path, map_location="cpu", weights_only=False)  # our own file, written a moment ago
 
 
-def sort_out(image_dir: Path, names: Sequence[str], links: Path) -> tuple[list[str], dict[str, str]]:
-    """Link the pictures that Pillow can read into a folder of their own: their names, and why the others are not."""
+def sort_out(image_dir: Path, names: Sequence[str], output: Path) -> tuple[list[str], dict[str, str]]:
+    """Link the pictures a script can read into `output`/pictures: their names, and why the others are left out."""
     readable, left_out = [], {}
     for name in names:
         try:
-            with Image.open(image_dir / name) as file:
-                file.load()
+            upright(image_dir / name)
+            with suppress(FileNotFoundError):
+                os.lstat(output / f"{name}.json")  # an OSError where the result's name is too long
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             left_out[name] = first_line(error)
             continue
-        (links / name).parent.mkdir(parents=True, exist_ok=True)
-        (links / name).symlink_to((image_dir / name).absolute())
+        link = output / "pictures" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((image_dir / name).absolute())
         readable.append(name)
     if not readable:
         name, reason = next(iter(left_out.items()))

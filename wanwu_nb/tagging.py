@@ -195,5 +195,5 @@ def summarise(
         device=model.device.record(),
         model=model.facts(),
         settings=settings.model_dump(exclude={"max_failed", "demo_images"}),
-        environment=environment(),
+        environment=environment(model.device.value),
     )

@@ -2,25 +2,27 @@
 
 import io
 import math
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from multiprocessing import get_context
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 
 import pandas as pd
 import torch
 
-from .images import read
+from .gpu_decoding import choose_decoder
 from .measure import Monitor, Spread, StageClock, busy, diagnose, peak_memory
 from .quality import Share
 from .resident import ResidentModel, full_batch
 from .steps import PACKAGE, STEPS, Job
-from .tagging import threads
+from .tagging import reader, threads
 from .tuning import DTYPES, LARGEST, choose_workers, first_line, forward_seconds
 
 STEP_SECONDS = 30  # no further repeat of a step that has taken this long
@@ -34,7 +36,8 @@ class Row:
 
     `seconds`: a picture's, one a repeat, loading apart but for the default; `ready`: until the first batch was done;
     `stages`: seconds a picture by stage, from a run of its own; for the package's loop, decoding alone and the network
-    alone. `output`: where its JSONs are. `reason`: why there is no measurement.
+    alone. `output`: where its JSONs are. `reason`: why there is no measurement. Against the fastest step before it
+    (`base`), `predicted` and `gain` say how many times as fast it was to be, and is.
     """
 
     step: str
@@ -49,6 +52,9 @@ class Row:
     peak_gpu_mb: float | None = None
     precision: str = ""
     bottleneck: str = ""
+    base: str = ""
+    predicted: float | None = None
+    gain: float | None = None
     agreement: Share | None = None
     accuracy: Share | None = None
 
@@ -59,7 +65,12 @@ class Row:
     def __str__(self) -> str:
         if self.reason:
             return f"not run 未运行: {self.reason}"
-        return f"{self.bottleneck}\nprecision 精度: {self.precision}"
+        lines = [self.bottleneck, f"precision 精度: {self.precision}"]
+        if self.base:
+            lines.insert(0, f"measured 实测: × {self.gain:.2f} of {self.base}; predicted 预测: × {self.predicted:.2f}")
+        if self.base and self.gain < 1:
+            lines.insert(1, f"slower: the next steps stay compared with {self.base} 变慢：后续仍与 {self.base} 比较")
+        return "\n".join(lines)
 
 
 def attempt(step: str, job: Job, repeats: int, patience: float = math.inf) -> Row:
@@ -74,15 +85,22 @@ def attempt(step: str, job: Job, repeats: int, patience: float = math.inf) -> Ro
 
 def in_own_process(work: Callable, *arguments):
     """So that neither memory nor settings of one measurement reach the next; torch is imported once for all."""
-    context = get_context("forkserver")
+    context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(1, context) as pool:
         return pool.submit(quietly, work, *arguments).result()
 
 
 def quietly(work: Callable, *arguments):
+    threading.Thread(target=leave_with_parent, daemon=True).start()
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         return work(*arguments)
+
+
+def leave_with_parent() -> None:
+    """A kernel that is killed must not leave its measurement running."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def run(step: str, job: Job, repeats: int, patience: float) -> Row:
@@ -90,21 +108,27 @@ def run(step: str, job: Job, repeats: int, patience: float) -> Row:
     if step != "default":  # loaded once for all runs
         job = replace(job, open=cache(job.open), open_resident=cache(job.open_resident))
     tag, few, seconds = STEPS[step], job.names[: 1 if step == "default" else job.batch_size], []
-    started = perf_counter()
-    tag(replace(job, names=few))
-    ready = perf_counter() - started
-    if step not in PACKAGE and ready * len(job.names) / len(few) > patience:
-        said = f"its first {len(few)} pictures took {ready:.0f} s: all {len(job.names)} would take too long"
-        raise ValueError(f"{said}, give a smaller limit")
+    ready = timed(tag, replace(job, names=few))
+    if step in PACKAGE:
+        tag(job)  # on a GPU, ways to decode are compared on the first pictures, once
+    elif ready * len(job.names) / len(few) > patience:  # starting up, or slow?
+        warm = timed(tag, replace(job, names=few))
+        if warm * len(job.names) / len(few) > patience:
+            said = f"{len(few)} pictures took {warm:.0f} s: all {len(job.names)} would take too long"
+            raise ValueError(f"{said}, give a smaller limit")
     while len(seconds) < repeats and sum(seconds) * len(job.names) < STEP_SECONDS:
-        started = perf_counter()
-        tag(job)
-        seconds.append((perf_counter() - started) / len(job.names))
+        seconds.append(timed(tag, job) / len(job.names))
     memory = {"peak_mb": peak_memory()}
     if job.device.startswith("cuda"):
         memory["peak_gpu_mb"] = torch.cuda.max_memory_reserved(job.device) / 2**20
     found = profile(step, job, Spread.of(seconds).median)
     return Row(step, "", job.output, tuple(seconds), ready, **memory, **found, precision=precision_of(step, job))
+
+
+def timed(tag: Callable[[Job], None], job: Job) -> float:
+    started = perf_counter()
+    tag(job)
+    return perf_counter() - started
 
 
 def profile(step: str, job: Job, seconds: float) -> dict:
@@ -131,11 +155,16 @@ def bound(
 
     A CPU does both with the same cores: their sum is its limit. A GPU leaves decoding to the CPU: the larger is.
     """
-    read_one = partial(read, image_dir, model.checkpoint.spec)
-    with threads("decode", choose_workers(workers).value) as pool:
+    workers, device = choose_workers(workers).value, model.device.value
+    decoder = choose_decoder("", image_dir, model.checkpoint.spec, device, names, workers)
+    read_round = reader(decoder, image_dir, model)
+    with threads("decode", workers) as pool:
         started = perf_counter()
-        images = [picture.image for picture in pool.map(read_one, names)]
+        pictures = [picture for future in read_round(pool.submit, names) for picture in future.result()]
+        if device.startswith("cuda"):
+            torch.cuda.synchronize(device)
         decode = (perf_counter() - started) / len(names)
+    images = [picture.image for picture in pictures if picture.image is not None]
     batch, rounds = full_batch(images[:batch_size], batch_size), math.ceil(len(names) / batch_size)
     started = perf_counter()
     for _ in range(rounds):

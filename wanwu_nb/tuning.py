@@ -190,19 +190,24 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def environment() -> dict[str, str | int]:
-    """The machine and the versions a result was made with."""
+def environment(device: str = "cpu") -> dict[str, str | int]:
+    """The machine and the versions a result was made with; of several GPUs, the one of `device`, or the first."""
     packages = ("torch", "torchvision", "torchcodec", "pillow", "wanwu_nb")
-    cpu = torch.cpu.get_capabilities()
+    cpu, gpu = torch.cpu.get_capabilities(), torch.cuda.is_available()
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
         "platform": platform.platform(terse=True),
         "cpu": cpu.get("cpu_name", platform.machine()),
         "cores": usable_cores(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "gpu": torch.cuda.get_device_name(device if device.startswith("cuda") else None) if gpu else "",
     }
 
 
 def usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(core_numbers())
+
+
+def core_numbers() -> list[int]:
+    """Which cores this process may run on: in a container, or under taskset, not all there are."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
