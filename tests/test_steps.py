@@ -119,7 +119,7 @@ def test_odd_pictures_are_the_same_for_every_step(scenes, tmp_path, model):
     for name in ("default", "overlapped"):
         steps.STEPS[name](replace(job, output=job.output / name))
     agreed = agreement(job.output / "default" / "images", job.output / "overlapped" / "images")
-    assert agreed.trials > 5 and agreed.value == 1
+    assert agreed.trials >= 5 and agreed.value == 1
 
 
 def test_the_default_step_holds_one_network_at_a_time(scenes, tmp_path):

@@ -148,4 +148,4 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     centre = share + z * z / (2 * trials)
     spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     low, high = (centre - spread) / (1 + z * z / trials), (centre + spread) / (1 + z * z / trials)
-    return min(low, share), max(high, share)  # at 0 and 100 % they are equal, but for rounding
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # at 0 and 100 % rounding would pass the ends
