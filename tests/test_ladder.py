@@ -146,7 +146,9 @@ def test_a_row_says_what_was_predicted_and_what_came_of_it(climbed):
     assert resident.base == "default" and resident.predicted == pytest.approx(whole / (whole - stages["load"]))
     assert resident.gain == climbed.rows["default"].spread.median / resident.spread.median
     assert f"× {resident.gain:.2f} of default" in str(resident) and f"预测: × {resident.predicted:.2f}" in str(resident)
-    assert ("slower: the next steps are compared with" in str(batched)) == (batched.gain < 1)
+    slower = f"slower: the next steps stay compared with {batched.base}"
+    assert (slower in str(batched)) == (batched.gain < 1)
+    assert slower in str(replace(batched, gain=0.9)) and slower not in str(replace(batched, gain=1.1))
     assert climbed.rows["default"].base == ""
 
 
