@@ -16,6 +16,7 @@ from pathlib import Path
 
 from wanwu_nb.measure import Spread, StageClock
 from wanwu_nb.steps import Job, resident
+from wanwu_nb.trial import timed
 from wanwu_nb.tuning import environment
 
 from .contenders import job_of
@@ -45,18 +46,12 @@ def measure(job: Job) -> dict:
     ratios, sums, seconds = [], [], []
     for _ in range(REPEATS):
         clock = StageClock(job.device)
-        without, with_clock = timed(job), timed(replace(job, clock=clock))
+        without, with_clock = timed(resident, job), timed(resident, replace(job, clock=clock))
         ratios.append(with_clock / without)
         sums.append(sum(clock.seconds.values()) / with_clock)
         seconds.append(without / COUNT)
     share = STAGES * seconds_a_stage(job.device) / Spread.of(seconds).median
     return {"share": share, "with_clock": Spread.of(ratios), "stages_of_wall": Spread.of(sums)}
-
-
-def timed(job: Job) -> float:
-    started = time.perf_counter()
-    resident(job)
-    return time.perf_counter() - started
 
 
 def seconds_a_stage(device: str) -> float:
