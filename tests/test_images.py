@@ -1,12 +1,15 @@
 """Finding, decoding and fitting pictures. The photographs are real ones, from scikit-image."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from wanwu_nb.demo.scenes import save_jpeg
-from wanwu_nb.images import InputSpec, UnreadableImage, decode, find_images, fit, place
+from wanwu_nb.fitting import InputSpec, fit, place
+from wanwu_nb.images import FileVersion, UnreadableImage, decode, find_images, read, version_of
 
 MEAN = STD = (0.5, 0.5, 0.5)
 
@@ -14,7 +17,8 @@ MEAN = STD = (0.5, 0.5, 0.5)
 def difference(decoded: torch.Tensor, expected: Image.Image) -> float:
     """Mean absolute difference in grey levels."""
     wanted = np.asarray(expected.convert("RGB")).transpose(2, 0, 1).astype(float)
-    assert decoded.dtype == torch.uint8 and decoded.shape == wanted.shape
+    assert decoded.dtype == torch.uint8
+    assert decoded.shape == wanted.shape
     return float(np.abs(decoded.numpy() - wanted).mean())
 
 
@@ -110,10 +114,31 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path):
 
 
 def test_a_folder_named_like_a_picture_and_a_missing_file_have_reasons(tmp_path):
-    with pytest.raises(UnreadableImage, match="cannot be read"):
+    with pytest.raises(UnreadableImage, match="cannot be read") as error:
         decode(tmp_path)
+    assert error.value.stage == "read"
     with pytest.raises(UnreadableImage, match="No such file"):
         decode(tmp_path / "gone.jpg")
+
+
+def test_a_picture_that_cannot_be_read_says_at_which_stage_and_why(tmp_path):
+    spec = InputSpec(64, 64, "stretch", MEAN, STD)
+    (tmp_path / "empty.jpg").touch()
+    gone, empty = read(tmp_path, spec, "gone.jpg"), read(tmp_path, spec, "empty.jpg")
+    assert (gone.image, gone.version, gone.stage) == (None, None, "read")
+    assert "No such file" in gone.reason
+    assert (empty.image, empty.stage, empty.reason) == (None, "decode", "file is empty (0 bytes)")
+    assert empty.version.size == 0
+
+
+def test_the_version_of_a_file_is_its_size_and_time_of_change_and_no_more(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"picture")
+    before = version_of(tmp_path, "a.jpg")
+    assert before == FileVersion(7, path.stat().st_mtime_ns)
+    os.utime(path, ns=(5, before.mtime_ns))  # read, not changed
+    assert version_of(tmp_path, "a.jpg") == before
+    assert version_of(tmp_path, "gone.jpg") is None
 
 
 def test_find_searches_sub_folders_in_order_and_any_case(tmp_path):
@@ -148,13 +173,17 @@ def test_boxes_find_their_way_back_to_the_photo(size, how):
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (5, 900)])
 def test_fit_gives_the_input_size(how, size):
     fitted, _ = fit(torch.zeros(3, *size[::-1], dtype=torch.uint8), InputSpec(64, 96, how, MEAN, STD, shorter_side=96))
-    assert fitted.shape == (3, 96, 64) and fitted.dtype == torch.uint8
+    assert fitted.shape == (3, 96, 64)
+    assert fitted.dtype == torch.uint8
 
 
 def test_letterbox_keeps_the_aspect_and_pads_with_grey():
     fitted, placement = fit(torch.full((3, 90, 160), 200, dtype=torch.uint8), InputSpec(64, 64, "letterbox", MEAN, STD))
-    assert placement.scaled == (64, 36) and placement.offset == (0, 14)
-    assert (fitted[:, :14] == 114).all() and (fitted[:, 14:50] == 200).all() and (fitted[:, 50:] == 114).all()
+    assert placement.scaled == (64, 36)
+    assert placement.offset == (0, 14)
+    assert (fitted[:, :14] == 114).all()
+    assert (fitted[:, 14:50] == 200).all()
+    assert (fitted[:, 50:] == 114).all()
 
 
 def test_an_unknown_fit_is_refused():

@@ -1,17 +1,31 @@
 """Parameters: typed, within bounds, unknown ones refused with a suggestion."""
 
+import inspect
+
 import pytest
 
-from wanwu_nb.settings import Settings, check_settings, read_parameters
+from wanwu_nb import ResidentModel, tag_folder
+from wanwu_nb.settings import (
+    NOTEBOOKS,
+    ModelSettings,
+    ProfileSettings,
+    SpeedUpSettings,
+    TagBatchSettings,
+    TagSettings,
+    check_settings,
+    read_parameters,
+)
 
 
 def test_text_false_means_false():
-    assert check_settings(resume="false").resume is False
-    assert check_settings(compile="false").compile is False and check_settings().compile == "auto"
+    assert check_settings(TagSettings, resume="false").resume is False
+    assert check_settings(TagSettings, compile="false").compile is False
+    assert check_settings(TagSettings).compile == "auto"
 
 
 def test_numbers_come_as_text_too():
-    assert check_settings(batch_size="4", conf_threshold="0.5") == check_settings(batch_size=4, conf_threshold=0.5)
+    as_text = check_settings(TagSettings, batch_size="4", conf_threshold="0.5")
+    assert as_text == check_settings(TagSettings, batch_size=4, conf_threshold=0.5)
 
 
 @pytest.mark.parametrize(
@@ -34,23 +48,57 @@ def test_numbers_come_as_text_too():
 )
 def test_wrong_values_are_one_clear_line(wrong, says):
     with pytest.raises(ValueError) as error:
-        check_settings(**wrong)
+        check_settings(TagBatchSettings, **wrong)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_notebooks_globals_are_read_and_its_objects_left_alone():
-    given = {**Settings().model_dump(), "conf_threshold": 0.5, "In": ["", "cell"], "_i1": "x", "print": print}
-    assert read_parameters(given) == Settings(conf_threshold=0.5)
+    variables = {"conf_threshold": 0.5, "In": ["", "cell"], "_i1": "x", "print": print}
+    namespace = TagBatchSettings().model_dump() | variables
+    assert read_parameters(namespace, TagBatchSettings) == TagBatchSettings(conf_threshold=0.5)
 
 
 def test_a_misspelt_global_is_refused():
+    namespace = TagBatchSettings().model_dump() | {"image_dirr": "photos"}
     with pytest.raises(ValueError, match="unknown parameter image_dirr: did you mean image_dir"):
-        read_parameters({**Settings().model_dump(), "image_dirr": "photos"})
+        read_parameters(namespace, TagBatchSettings)
 
 
 def test_a_deleted_parameter_is_named():
-    given = Settings().model_dump()
-    del given["top_k"]
+    namespace = TagBatchSettings().model_dump()
+    del namespace["top_k"]
     with pytest.raises(ValueError, match="top_k"):
-        read_parameters(given)
+        read_parameters(namespace, TagBatchSettings)
+
+
+def test_the_notebooks_parameters_stand_in_the_order_people_read():
+    first = {name: list(kind.model_fields)[:3] for name, kind in NOTEBOOKS.items()}
+    assert first == {
+        "01_profile_baseline": ["image_dir", "model", "labels"],
+        "02_speed_up": ["image_dir", "model", "labels"],
+        "03_tag_batch": ["image_dir", "output_dir", "model"],
+    }
+
+
+def test_a_parameter_that_several_notebooks_have_is_one_declaration():
+    """But for `limit` and `batch_size`, which mean something else where steps are measured."""
+    for name in set(TagBatchSettings.model_fields) & set(SpeedUpSettings.model_fields) - {"limit", "batch_size"}:
+        one, other = TagBatchSettings.model_fields[name], SpeedUpSettings.model_fields[name]
+        assert (one.default, one.description) == (other.default, other.description), name
+    assert set(ProfileSettings.model_fields) < set(SpeedUpSettings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"), [(tag_folder, TagSettings), (ResidentModel.load, ModelSettings)], ids=["tag_folder", "load"]
+)
+def test_a_functions_defaults_are_the_settings(function, kind):
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in kind.model_fields and parameter.default is not inspect.Parameter.empty:
+            assert parameter.default == kind.model_fields[name].default, name
+
+
+def test_the_part_of_the_settings_that_a_function_takes():
+    settings = TagBatchSettings(model="wanwu", limit=3)
+    assert settings.part(ModelSettings) == ModelSettings(model="wanwu").model_dump()
+    assert settings.part(TagSettings) == TagSettings(limit=3).model_dump()

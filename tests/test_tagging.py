@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import SCENES, contents
+from model_files import demo_as
 
-from wanwu_nb import ResidentModel, tag_folder
-from wanwu_nb.results import TooManyFailed
+from wanwu_nb import ResidentModel, read_results, tag_folder, tuning
+from wanwu_nb.errors import ResultsError
+from wanwu_nb.hardware import Choice
+from wanwu_nb.reading import PictureReader
+from wanwu_nb.summary import Summary, TooManyFailed
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +36,45 @@ def test_every_picture_has_its_json_and_the_summary_adds_up(tagged, scenes):
     results = [json.loads(content) for content in contents(tagged).values()]
     assert sorted(r["image"] for r in results) == sorted(path.name for path in scenes.glob("*.jpg"))
     assert sum(len(r["objects"]) for r in results) == summary["objects"] == sum(summary["labels"].values()) > SCENES
-    for choice in ("batch_size", "precision", "device", "workers", "compiled", "decoding"):
-        assert summary[choice]["value"] is not None and summary[choice]["reason"]
+    for name in ("batch_size", "precision", "device", "workers", "compiled", "decoder", "round_size", "rounds_ahead"):
+        assert summary[name]["value"] is not None, name
+        assert summary[name]["reason"], name
+        assert "measured" not in summary[name], name  # nothing was, for so few pictures
+    assert json.loads((tagged / "labels.json").read_text(encoding="utf-8"))["3"] == "运动鞋"
+
+
+def test_numbers_are_numbers_in_the_summary(tagged):
+    model = json.loads((tagged / "summary.json").read_text(encoding="utf-8"))["model"]
+    assert model["classes"] == 20
+    assert model["parameters"] == 2_617_640
+    assert model["bytes"] == 4 * 2_617_640
+    assert model["load_seconds"] > 0
+    assert model["input"] == {"width": 640, "height": 640, "fit": "letterbox"}
+    assert set(model) == {"name", "kind", "classes", "input", "parameters", "bytes", "load_seconds", "fingerprint"}
+
+
+def test_the_summarys_settings_are_what_was_given(scenes, tmp_path):
+    """Of the model too: that a pickled module was trusted, say."""
+    path, labels = demo_as("pickled module", tmp_path), tmp_path / "labels_zh.json"
+    opened = {"model": str(path), "labels": str(labels), "architecture": "", "trust_pickle": True}
+    opened |= {"device": "auto", "precision": "fp32"}
+    options = {"batch_size": 2, "conf_threshold": 0.4, "nms_iou": 0.5, "top_k": 7, "compile": "auto", "workers": 0}
+    options |= {"resume": False, "limit": 3}
+    summary = tag_folder(ResidentModel.load(**opened), scenes, tmp_path / "out", **options)
+    folders = {"image_dir": str(scenes), "output_dir": str(tmp_path / "out")}
+    assert summary.settings == folders | opened | options
+    assert Summary.read(tmp_path / "out").settings == summary.settings
 
 
 def test_boxes_are_inside_the_photo_best_first_and_above_the_threshold(tagged):
     for content in contents(tagged).values():
         result = json.loads(content)
         scores = [o["confidence"] for o in result["objects"]]
-        assert scores == sorted(scores, reverse=True) and all(0.3 <= s <= 1 for s in scores)
+        assert scores == sorted(scores, reverse=True)
+        assert all(0.3 <= score <= 1 for score in scores)
         for x1, y1, x2, y2 in (o["bbox"] for o in result["objects"]):
-            assert 0 <= x1 < x2 <= result["width"] and 0 <= y1 < y2 <= result["height"]
+            assert 0 <= x1 < x2 <= result["width"]
+            assert 0 <= y1 < y2 <= result["height"]
 
 
 def test_a_second_run_resumes_all_and_runs_no_forward(model, scenes, tagged, tmp_path, monkeypatch):
@@ -73,10 +105,21 @@ def test_batch_invariance(model, scenes, tagged, tmp_path, batch_size):
 
 def test_predict_agrees_with_tag_folder(model, scenes, tagged):
     paths = sorted(scenes.glob("*.jpg"))
-    for path, found in zip(paths, model.predict(paths), strict=True):
+    for path, detections in zip(paths, model.predict(paths, batch_size=4), strict=True):
         result = json.loads((tagged / "images" / f"{path.name}.json").read_text(encoding="utf-8"))
-        assert [o["label"] for o in result["objects"]] == found.names
-        assert [o["bbox"] for o in result["objects"]] == found.boxes.round(2).tolist()
+        assert [o["label"] for o in result["objects"]] == detections.names
+        assert [o["bbox"] for o in result["objects"]] == detections.boxes.round(2).tolist()
+
+
+@pytest.mark.parametrize(("pictures", "sizes"), [(0, []), (1, [1]), (3, [3]), (9, [8, 8])])
+def test_predict_runs_no_more_pictures_than_it_is_given(model, scenes, monkeypatch, pictures, sizes):
+    """But for the last of several batches, which is filled up."""
+    launched = []
+    real = model.launch
+    monkeypatch.setattr(model, "launch", lambda batch: launched.append(len(batch)) or real(batch))
+    paths = sorted(scenes.glob("*.jpg"))[:pictures]
+    assert len(model.predict(paths)) == pictures
+    assert launched == sizes
 
 
 def spoil(folder: Path, good: Path) -> dict[str, str]:
@@ -102,7 +145,8 @@ def test_broken_files_are_recorded_and_cost_their_neighbours_nothing(model, scen
     assert (summary.total_images, summary.processed, summary.failed) == (SCENES + len(broken), SCENES, len(broken))
     reasons = (tmp_path / "out/failures.csv").read_text(encoding="utf-8-sig").splitlines()[1:]
     for row, (name, reason) in zip(reasons, sorted(broken.items()), strict=True):
-        assert row.startswith(f"{name},") and reason in row
+        assert row.startswith(f"{name},")
+        assert reason in row
     assert sorted(contents(tmp_path / "out")) == sorted(contents(tagged))
     summary.check(max_failed=0.5)
     with pytest.raises(TooManyFailed, match=f"{len(broken)} of {SCENES + len(broken)} pictures failed"):
@@ -184,7 +228,8 @@ def test_stopped_in_the_middle_the_next_run_ends_as_if_never_stopped(model, scen
     assert not (output / "summary.json").exists()
     finished = len(contents(output))
     summary = tag_folder(model, scenes, output, batch_size=2)
-    assert 2 <= summary.resumed <= finished < SCENES and summary.processed == SCENES - summary.resumed
+    assert 2 <= summary.resumed <= finished < SCENES
+    assert summary.processed == SCENES - summary.resumed
     tag_folder(model, scenes, tmp_path / "never stopped", batch_size=2)
     assert contents(output) == contents(tmp_path / "never stopped")
 
@@ -197,19 +242,62 @@ def test_the_loop_holds_few_pictures_in_memory(model, scenes, tmp_path, monkeypa
     picture = next(scenes.glob("*.jpg"))
     for i in range(60):
         os.link(picture, many / f"{i:03d}.jpg")
-    import wanwu_nb.tagging as tagging
-    from wanwu_nb.tuning import Choice
+    started, in_memory = [], []
+    real = PictureReader.read
+    monkeypatch.setattr(PictureReader, "read", lambda self, names: started.extend(names) or real(self, names))
 
-    read, held = [], []
-    real = tagging.read
-    monkeypatch.setattr(tagging, "read", lambda *given: read.append(given) or real(*given))
-    monkeypatch.setattr(tagging, "choose_ahead", lambda *_: Choice(8, "", {"ahead": ahead}))
-
-    def slow(batch):
-        time.sleep(0.1)
-        held.append(len(read) - 4 * len(held))
+    def launch(batch):
+        in_memory.append(len(started) - 4 * len(in_memory))
         return torch.zeros(4, 1, 6)
 
-    monkeypatch.setattr(model, "launch", slow)
+    monkeypatch.setattr(model, "launch", launch)
+    rounds = Choice(8, ""), Choice(ahead, "")
+    monkeypatch.setattr(tuning, "choose_rounds", lambda *_: rounds)
     tag_folder(model, many, tmp_path / "out", batch_size=4, workers=2)
-    assert max(held) == 8 * (1 + ahead)
+    assert len(in_memory) == 15
+    assert max(in_memory) <= 8 * (1 + ahead)
+
+
+# --- folders of version 0.1 -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_version_0_1(tmp_path) -> Path:
+    """Three pictures and what version 0.1 made of them, complete; the time stamps as they were then."""
+    folder = shutil.copytree(Path(__file__).parent / "data" / "version_0_1", tmp_path / "old")
+    for path in (folder / "pictures").rglob("*.jpg"):
+        os.utime(path, ns=(1_700_000_000_000_000_000,) * 2)
+    return folder
+
+
+def test_a_folder_of_version_0_1_is_resumed(model, of_version_0_1, monkeypatch):
+    before = contents(of_version_0_1 / "output")
+    monkeypatch.setattr(model, "launch", lambda batch: pytest.fail("a forward was run"))
+    summary = tag_folder(model, of_version_0_1 / "pictures", of_version_0_1 / "output")
+    assert (summary.resumed, summary.processed, summary.objects) == (3, 0, 8)
+    assert contents(of_version_0_1 / "output") == before
+    assert Summary.read(of_version_0_1 / "output") == summary
+
+
+def test_a_run_that_version_0_1_began_goes_on_and_gives_what_it_would_have_given(model, of_version_0_1):
+    output = of_version_0_1 / "output"
+    before = contents(output)
+    (output / "summary.json").unlink()
+    (output / "images" / "scene_1.jpg.json").unlink()
+    summary = tag_folder(model, of_version_0_1 / "pictures", output)
+    assert (summary.resumed, summary.processed) == (2, 1)
+    assert "as the run that was stopped" in summary.batch_size.reason
+    assert sorted(contents(output)) == sorted(before)
+    for name, content in contents(output).items():  # another CPU may round the last digit otherwise
+        assert json.loads(content)["key"] == "3513a624bf4b25af"
+        assert [o["label"] for o in json.loads(content)["objects"]] == [
+            o["label"] for o in json.loads(before[name])["objects"]
+        ]
+
+
+def test_results_of_version_0_1_are_read_and_its_summary_says_what_to_do(of_version_0_1):
+    pictures = list(read_results(of_version_0_1 / "output"))
+    assert [picture.image for picture in pictures] == ["scene_0.jpg", "scene_1.jpg", "shoes/scene_2.jpg"]
+    assert sum(len(picture.objects) for picture in pictures) == 8
+    with pytest.raises(ResultsError, match=r"is no summary of this version .*: run it again"):
+        Summary.read(of_version_0_1 / "output")

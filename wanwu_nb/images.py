@@ -1,20 +1,22 @@
-"""Pictures in: find the files of a folder, read one as a network's input, and know the way back to the photo.
+"""Pictures in: find the files of a folder, decode one, read it as a network's input.
 
 A decoded picture is upright RGB, uint8 [3,H,W]; transparency lies on white. It stays uint8 until it is on the device.
 """
 
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchcodec.decoders import decode_image
-from torchvision.transforms.v2.functional import center_crop, resize
-from torchvision.transforms.v2.functional import pad as pad_image
+
+from .errors import MissingFile, NotAFolder, PicturesError, WanwuError
+from .fitting import InputSpec, Placement, fit
 
 SUFFIXES = (
     ".jpg",
@@ -34,108 +36,164 @@ SUFFIXES = (
 TORCHCODEC_FORMATS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF"})
 
 
-class UnreadableImage(Exception):
-    """A file that holds no whole picture; the message is the reason, without the file's name."""
+class UnreadableImage(WanwuError):
+    """A file that holds no whole picture; the message is the reason, without the file's name.
+
+    `stage`: "read" where the file system refused, "decode" where its bytes are no picture.
+    """
+
+    def __init__(self, reason: str, stage: str = "decode"):
+        super().__init__(reason)
+        self.stage = stage
 
 
 def find_images(folder: str | Path, limit: int = 0) -> list[str]:
-    """All pictures below `folder`, as sorted paths relative to it with forward slashes; the first `limit` if not 0.
+    """Returns all pictures below `folder`, as sorted paths relative to it with forward slashes.
 
-    By suffix, in any case, in all sub-folders but hidden ones. Raises FileNotFoundError or NotADirectoryError where
-    there is no such folder, and ValueError where it holds no picture.
+    By suffix, in any case, in all sub-folders but hidden ones; the first `limit` if that is not 0. Raises MissingFile
+    or NotAFolder where there is no such folder, and PicturesError where it holds no picture.
+
+    >>> find_images("photos")
+    ['a.jpg', 'shoes/b.PNG']
     """
-    folder = Path(folder).absolute()
-    if not folder.exists():
-        raise FileNotFoundError(f"picture folder {folder} does not exist: check image_dir")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"picture folder {folder} is not a folder: give the folder the pictures are in")
-    found = sorted(
-        os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/")
-        for parent, names in walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-    )
-    if not found:
-        raise ValueError(f"no picture in {folder} or below: files ending in {' '.join(SUFFIXES)} are looked for")
-    return found[:limit] if limit else found
+    root = Path(folder).absolute()
+    if not root.exists():
+        raise MissingFile(f"picture folder {root} does not exist: check image_dir")
+    if not root.is_dir():
+        raise NotAFolder(f"picture folder {root} is not a folder: give the folder the pictures are in")
+    names = sorted(_pictures_below(root))
+    if not names:
+        suffixes = " ".join(SUFFIXES)
+        raise PicturesError(f"no picture in {root} or below: files ending in {suffixes} are looked for")
+    if limit:
+        return names[:limit]
+    return names
 
 
-def walk(folder: Path):
-    """os.walk without hidden folders, and with an error, not silence, where a folder may not be read."""
+def _pictures_below(root: Path) -> Iterator[str]:
+    for path in _walk(root):
+        if _is_picture(path):
+            name = os.path.relpath(path, root)
+            yield name.replace(os.sep, "/")
 
-    def fail(error):
+
+def _walk(root: Path) -> Iterator[str]:
+    """All files but those in hidden folders; an error, not silence, where a folder may not be read."""
+
+    def fail(error: OSError) -> None:
         raise error
 
-    for parent, folders, names in os.walk(folder, onerror=fail):
+    for parent, folders, names in os.walk(root, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield parent, names
+        for name in names:
+            yield os.path.join(parent, name)
+
+
+def _is_picture(path: str) -> bool:
+    name = os.path.basename(path)
+    if name.startswith("."):
+        return False
+    _, suffix = os.path.splitext(name)
+    return suffix.lower() in SUFFIXES
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of a run: its input uint8 [3,H,W] and placement once read, or why there is none."""
+class FileVersion:
+    """Which version of a file was read: its size in bytes and the time of its last change, in nanoseconds."""
 
-    name: str
-    stat: os.stat_result | None
-    image: Tensor | None = None
-    placement: "Placement | None" = None
-    failure: str = ""
+    size: int
+    mtime_ns: int
 
 
-def read(folder: str | Path, spec: "InputSpec", name: str) -> Picture:
-    """Decode the picture `name` of `folder` and fit it to the input; one that cannot be read says why."""
-    stat = stat_of(folder, name)  # before the bytes are read: a change meanwhile shows at the next run
+def version_of(folder: str | Path, name: str) -> FileVersion | None:
+    """Returns the version of the file `name` of `folder` as it is now, or None where there is none.
+
+    >>> version_of("photos", "a.jpg")
+    FileVersion(size=53120, mtime_ns=1764100000000000000)
+    """
     try:
-        return Picture(name, stat, *fit(decode(os.path.join(folder, name)), spec))
-    except UnreadableImage as reason:
-        return Picture(name, stat, failure=str(reason))
-
-
-def stat_of(folder: str | Path, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(os.path.join(folder, name))
+        stat = os.stat(os.path.join(folder, name))
     except OSError:
         return None
+    return FileVersion(stat.st_size, stat.st_mtime_ns)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture of a run: its input uint8 [3,H,W] and placement once read, or the `stage` that failed and its `reason`.
+
+    `image` and `placement` are None exactly where there is a reason.
+    """
+
+    name: str
+    version: FileVersion | None
+    image: Tensor | None = None
+    placement: Placement | None = None
+    stage: str = ""
+    reason: str = ""
+
+
+def read(folder: str | Path, spec: InputSpec, name: str) -> Picture:
+    """Decode the picture `name` of `folder` and fit it to the input. Returns one that says why, if it cannot be read.
+
+    >>> picture = read("photos", model.checkpoint.spec, "a.jpg")
+    """
+    version = version_of(folder, name)  # before the bytes are read: a change meanwhile shows at the next run
+    try:
+        decoded = decode(os.path.join(folder, name))
+        image, placement = fit(decoded, spec)
+    except UnreadableImage as error:
+        return Picture(name, version, stage=error.stage, reason=str(error))
+    return Picture(name, version, image, placement)
 
 
 def decode(picture: str | Path | Image.Image) -> Tensor:
-    """Decode a file (or take a PIL image) to upright RGB, uint8 [3,H,W].
+    """Decode a file (or take a PIL image). Returns upright RGB, uint8 [3,H,W].
 
     torchcodec decodes what it knows, without holding the GIL; Pillow the rest. EXIF orientation is applied, alpha is
     composited on white, 16 bits are scaled to 8, the first frame of several is taken. Raises UnreadableImage.
+
+    >>> decode("photo.jpg").shape
+    torch.Size([3, 1080, 1920])
     """
     if isinstance(picture, Image.Image):
-        return from_pillow(picture)
-    try:
-        content = Path(picture).read_bytes()
-    except OSError as error:
-        raise UnreadableImage(f"cannot be read: {error.strerror}") from None
-    if not content:
-        raise UnreadableImage("file is empty (0 bytes)")
+        return _from_pillow(picture)
+    content = _content(picture)
     try:
         with Image.open(io.BytesIO(content)) as header:  # reads the header only: format, size, mode
             if header.format in TORCHCODEC_FORMATS:
-                return from_torchcodec(content, header)
-            return from_pillow(header)
-    except Image.UnidentifiedImageError:
-        return from_heic(content)
+                return _from_torchcodec(content, header)
+            return _from_pillow(header)
+    except UnidentifiedImageError:
+        return _from_heic(content)
     except Image.DecompressionBombError as error:
         raise UnreadableImage(f"too many pixels: {error}") from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise UnreadableImage(f"cannot be decoded: {error}") from None
 
 
-def from_torchcodec(content: bytes, header: Image.Image) -> Tensor:
+def _content(path: str | Path) -> bytes:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"cannot be read: {error.strerror}", stage="read") from None
+    if not content:
+        raise UnreadableImage("file is empty (0 bytes)")
+    return content
+
+
+def _from_torchcodec(content: bytes, header: Image.Image) -> Tensor:
     transparent = "A" in header.getbands() or "transparency" in header.info
     try:
         if not transparent:
             return decode_image(content, mode="RGB")
-        return on_white(decode_image(content, mode="RGB_ALPHA"))
+        rgba = decode_image(content, mode="RGB_ALPHA")
+        return _on_white(rgba)
     except (RuntimeError, ValueError):
-        return from_pillow(header)  # a rarer variant, or broken: then Pillow says how in a sentence people understand
+        return _from_pillow(header)  # a rarer variant, or broken: then Pillow says how in a sentence people understand
 
 
-def from_heic(content: bytes) -> Tensor:
+def _from_heic(content: bytes) -> Tensor:
     """The one family torchcodec reads and Pillow does not."""
     try:
         return decode_image(content, mode="RGB")
@@ -143,83 +201,42 @@ def from_heic(content: bytes) -> Tensor:
         raise UnreadableImage("not a picture in a known format") from None
 
 
-def from_pillow(image: Image.Image) -> Tensor:
+def _from_pillow(image: Image.Image) -> Tensor:
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16") or upright.mode in ("I", "F"):
-        upright = scaled_to_8_bits(upright)
+    mode = upright.mode
+    if mode.startswith("I;16") or mode in ("I", "F"):
+        upright = _scaled_to_8_bits(upright)
     if upright.has_transparency_data:
-        pixels = torch.from_numpy(np.array(upright.convert("RGBA"))).permute(2, 0, 1)
-        return on_white(pixels)
-    return torch.from_numpy(np.array(upright.convert("RGB"))).permute(2, 0, 1)
+        rgba = _as_tensor(upright.convert("RGBA"))
+        return _on_white(rgba)
+    return _as_tensor(upright.convert("RGB"))
 
 
-def scaled_to_8_bits(image: Image.Image) -> Image.Image:
+def _as_tensor(image: Image.Image) -> Tensor:
+    pixels = np.array(image)
+    rows_first = torch.from_numpy(pixels)
+    return rows_first.permute(2, 0, 1)
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     """Pillow clips deeper grey levels at 255, which turns the picture white; scale them instead."""
     levels = np.asarray(image, dtype=np.float64)
-    top = 65535 if image.mode != "F" else max(1.0, float(levels.max()))
-    return Image.fromarray((levels * 255 / top).round().clip(0, 255).astype(np.uint8))
+    top = 65535.0
+    if image.mode == "F":
+        highest = levels.max()
+        top = max(1.0, float(highest))
+    scaled = levels * 255 / top
+    whole = scaled.round()
+    in_range = whole.clip(0, 255)
+    return Image.fromarray(in_range.astype(np.uint8))
 
 
-def on_white(rgba: Tensor) -> Tensor:
+def _on_white(rgba: Tensor) -> Tensor:
     """Composite uint8 [4,H,W] on white: product cut-outs keep arbitrary colours where they are transparent."""
-    alpha = rgba[3:].to(torch.int32)
-    return ((rgba[:3] * alpha + 255 * (255 - alpha) + 127) // 255).to(torch.uint8)
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """What a network wants: its input's size, how a picture is made to fit, and the normalisation.
-
-    `fit`: "stretch" (both sides to the input's) · "letterbox" (whole picture, `pad` grey around it) · "crop" (shorter
-    side to `shorter_side`, then the centre). `mean` and `std` are per channel, of values in 0…1.
-    """
-
-    width: int
-    height: int
-    fit: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    pad: int = 114
-    shorter_side: int = 0
-
-    def __post_init__(self):
-        if self.fit not in ("stretch", "letterbox", "crop"):
-            raise ValueError(f'fit {self.fit!r} is not known: use "stretch", "letterbox" or "crop"')
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where a photo of `width` x `height` lies in the input: scaled to `scaled` (w, h), its corner at `offset`."""
-
-    width: int
-    height: int
-    scaled: tuple[int, int]
-    offset: tuple[int, int]
-
-    def to_photo(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes [N,4] xyxy from input pixels to the upright photo's pixels, clipped to the photo."""
-        size = np.array([self.width, self.height] * 2, np.float64)
-        scale = size / np.array(self.scaled * 2)
-        return ((boxes - np.array(self.offset * 2)) * scale).clip(0, size)
-
-
-def place(width: int, height: int, spec: InputSpec) -> Placement:
-    """The placement that `spec.fit` asks for; a crop is an offset below zero."""
-    ratios = spec.width / width, spec.height / height
-    if spec.fit == "stretch":
-        scaled = spec.width, spec.height
-    else:
-        ratio = min(ratios) if spec.fit == "letterbox" else spec.shorter_side / min(width, height)
-        scaled = max(1, round(width * ratio)), max(1, round(height * ratio))
-    return Placement(width, height, scaled, ((spec.width - scaled[0]) // 2, (spec.height - scaled[1]) // 2))
-
-
-def fit(image: Tensor, spec: InputSpec) -> tuple[Tensor, Placement]:
-    """Fit a decoded picture to the input: uint8 [3,H,W] in, uint8 [3,spec.height,spec.width] and its placement out."""
-    placement = place(image.shape[2], image.shape[1], spec)
-    scaled = resize(image, placement.scaled[::-1], antialias=True)
-    left, top = placement.offset
-    if min(left, top) < 0:
-        return center_crop(scaled, [spec.height, spec.width]), placement
-    right, bottom = spec.width - scaled.shape[2] - left, spec.height - scaled.shape[1] - top
-    return pad_image(scaled, [left, top, right, bottom], fill=spec.pad), placement
+    colours = rgba[:3]
+    alpha = rgba[3:]
+    alpha = alpha.to(torch.int32)
+    white = 255 * (255 - alpha)
+    colours = colours * alpha
+    rounded = (colours + white + 127) // 255
+    return rounded.to(torch.uint8)

@@ -3,6 +3,7 @@
 import sys
 import time
 from datetime import timedelta
+from types import TracebackType
 
 from tqdm import tqdm
 
@@ -13,62 +14,96 @@ class Progress:
     """Shows pictures done, failures, the rate of the last seconds and the time left; a context manager.
 
     `update` as often as you like.
+
+    >>> with Progress(total=1000, resumed=0) as progress:
+    ...     progress.update(done=8, failed=0)
     """
 
     def __init__(self, total: int, resumed: int):
-        self.total, self.resumed, self.done, self.failed = total, resumed, 0, 0
-        self.last_line, self.done_then = time.monotonic(), 0
-        self.bar = tqdm(total=total, initial=resumed, unit="picture", file=sys.stdout) if watched() else None
+        self.total = total
+        self.resumed = resumed
+        self.done = 0
+        self.failed = 0
+        self._last_line = time.monotonic()
+        self._done_then = 0
+        self._bar = None
+        if watched():
+            self._bar = tqdm(total=total, initial=resumed, unit="picture", file=sys.stdout)
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         if self.resumed:
             self.say(f"{self.resumed} of {self.total} pictures were done before")
         return self
 
-    def __exit__(self, *_):
-        if self.bar is not None:
-            self.bar.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
         elif self.done:
-            self.line()
+            self._line()
 
     def start(self) -> None:
         """Count time from here on: what was measured or compiled before is no picture's."""
-        self.last_line = time.monotonic()
-        if self.bar is not None:
-            self.bar.unpause()
+        self._last_line = time.monotonic()
+        if self._bar is not None:
+            self._bar.unpause()
 
     def update(self, done: int, failed: int) -> None:
-        """`done` pictures were finished by this run so far, `failed` of them in vain."""
-        news, self.done, self.failed = done - self.done, done, failed
-        if self.bar is not None:
-            self.bar.set_postfix(failed=failed, refresh=False)
-            self.bar.update(news)
-        elif time.monotonic() - self.last_line >= SECONDS_BETWEEN_LINES:
-            self.line()
-
-    def line(self) -> None:
-        """The rate is that since the last line; the time left, what the rest takes at this rate."""
-        now, total = time.monotonic(), self.resumed + self.done
-        rate = (self.done - self.done_then) / max(now - self.last_line, 1e-9)
-        left = (
-            f" · {timedelta(seconds=round((self.total - total) / rate))} left"
-            if rate > 0 and total < self.total
-            else ""
-        )
-        self.last_line, self.done_then = now, self.done
-        self.say(f"{total} of {self.total} pictures · {self.failed} failed · {rate:.1f} pictures/s{left}")
+        """Tell that `done` pictures were finished by this run so far, `failed` of them in vain."""
+        news = done - self.done
+        self.done, self.failed = done, failed
+        if self._bar is not None:
+            self._bar.set_postfix(failed=failed, refresh=False)
+            self._bar.update(news)
+            return
+        since_last_line = time.monotonic() - self._last_line
+        if since_last_line >= SECONDS_BETWEEN_LINES:
+            self._line()
 
     def say(self, text: str) -> None:
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stdout)
+        """Print a line, above the bar if there is one."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stdout)
         else:
             print(text, flush=True)
 
+    def _line(self) -> None:
+        """The rate is that since the last line; the time left, what the rest takes at this rate."""
+        now = time.monotonic()
+        seconds = max(now - self._last_line, 1e-9)
+        news = self.done - self._done_then
+        rate = news / seconds
+        self._last_line = now
+        self._done_then = self.done
+        finished = self.resumed + self.done
+        remaining = self.total - finished
+        text = f"{finished} of {self.total} pictures · {self.failed} failed · {rate:.1f} pictures/s"
+        if rate > 0 and remaining > 0:
+            seconds_left = round(remaining / rate)
+            left = timedelta(seconds=seconds_left)
+            text += f" · {left} left"
+        self.say(text)
+
 
 def watched() -> bool:
-    """Is somebody looking? A terminal, or a notebook whose front end can ask questions (papermill and nbval cannot)."""
-    if "IPython" in sys.modules and (shell := sys.modules["IPython"].get_ipython()) is not None:
-        kernel = getattr(shell, "kernel", None)
-        if kernel is not None:
-            return bool(getattr(kernel, "_allow_stdin", False))
+    """Returns whether somebody is looking: a terminal, or a notebook whose front end can ask questions.
+
+    papermill and nbval cannot.
+
+    >>> watched()  # under papermill
+    False
+    """
+    kernel = _kernel()
+    if kernel is not None:
+        return bool(getattr(kernel, "_allow_stdin", False))
     return sys.stdout.isatty()
+
+
+def _kernel() -> object:
+    """The notebook's kernel; None outside notebooks, where IPython need not be installed."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None:
+        return None
+    shell = ipython.get_ipython()
+    return getattr(shell, "kernel", None)

@@ -1,45 +1,61 @@
 """The resident model: loaded once, on one device, in one precision, and then asked again and again."""
 
-import ctypes
-import gc
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
-from platformdirs import user_cache_path
 from torch import Tensor, nn
 
+from . import process
 from .checkpoints import Checkpoint, open_checkpoint
-from .detections import Detections, Selection, detect
-from .images import InputSpec, decode, fit
-from .tuning import DTYPES, Choice, choose_device, choose_precision, first_line
+from .detections import Detections, RawOutput, Selection, pack, unpack
+from .errors import ModelError, first_line
+from .fitting import InputSpec, fit
+from .hardware import DTYPES, Choice, choose_device, choose_precision
+from .images import Picture, decode
+from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, ModelSettings, check_settings
+from .tagger import Failed, Tagger
 
 BATCH_SIZE = 8
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+CANNOT_RUN = (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError, AttributeError)
+OutputOnDevice = tuple[Tensor | None, Tensor, Tensor]
+Run = Callable[[Tensor], OutputOnDevice]
 
 
 class ResidentModel:
     """A network in memory, in evaluation mode, that tags batches of pictures.
 
-    `checkpoint` holds the name, input spec, labels and fingerprint; `device` and `precision` are Choices with reasons.
-    What kind of model it was made from is no concern of this room.
+    `checkpoint` holds the name, input spec, labels and fingerprint; `device` and `precision` are Choices with reasons;
+    `opened`, the parameters it was loaded with. What kind of model it was made from is no concern of this room.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: Choice, precision: Choice):
-        self.checkpoint, self.device, self.precision = checkpoint, device, precision
-        self.dtype = DTYPES[precision.value]
-        network: nn.Module = checkpoint.network.eval()
-        self.network = network.to(device.value, self.dtype, memory_format=torch.channels_last)
-        self.eager = Normalised(self.network, checkpoint.spec, self.dtype).to(device.value).eval()
-        self.compiled, self.compiled_for = None, 0
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: Choice[str],
+        precision: Choice[str],
+        opened: ModelSettings | None = None,
+    ):
+        self.checkpoint = checkpoint
+        self.device = device
+        self.precision = precision
+        self.opened = opened or ModelSettings(model=checkpoint.name)
         self.load_seconds = 0.0
+        self.compiled_for = 0  # the one batch size that runs compiled; 0: none
+        self._dtype = DTYPES[precision.value]
+        network = checkpoint.network.eval()
+        network.to(device.value, self._dtype)
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)
+        normalised = Normalised(self.network, checkpoint.spec, self._dtype)
+        normalised.to(device.value)
+        self._eager: Run = normalised.eval()
+        self._compiled: Run = self._eager
         if device.value == "cpu":
-            keep_freed_memory()
+            process.keep_freed_memory()
 
     @classmethod
     def load(
@@ -55,163 +71,210 @@ class ResidentModel:
         """Load a model for good, and run it once; docs/models.md lists what `model` may be.
 
         A network that cannot run in the half precision chosen or asked for runs in FP32, and `precision` says why.
-        Raises FileNotFoundError or ValueError, in one sentence, for what cannot be had.
+        Returns the model. Raises MissingFile, ModelError or SettingsError, in one sentence, for what cannot be had.
+
+        >>> model = ResidentModel.load("demo", device="cpu")
         """
         started = time.perf_counter()
         chosen = choose_device(device)
         wanted = choose_precision(precision, chosen.value)
-        given = (model, labels, architecture, trust_pickle)
-        with collector_paused():
-            resident = cls(open_checkpoint(*given), chosen, wanted)
+        opened = check_settings(
+            ModelSettings,
+            model=model,
+            labels=labels,
+            architecture=architecture,
+            trust_pickle=trust_pickle,
+            device=device,
+            precision=precision,
+        )
+        resident = cls._open(opened, chosen, wanted)
         problem = resident.try_out()
         if problem and wanted.value != "fp32":
             reason = f"{wanted.value} ({wanted.reason}) failed on this network: {problem}"
-            resident = cls(open_checkpoint(*given), chosen, Choice("fp32", reason))  # anew: half has lost bits
+            resident = cls._open(opened, chosen, Choice("fp32", reason))  # anew: half has lost bits
             problem = resident.try_out()
         if problem:
-            raise ValueError(f"model {model!r} cannot run: {problem}")
+            raise ModelError(f"model {model!r} cannot run: {problem}")
         resident.load_seconds = time.perf_counter() - started
         return resident
 
+    @classmethod
+    def _open(cls, opened: ModelSettings, device: Choice[str], precision: Choice[str]) -> "ResidentModel":
+        with process.collector_paused():
+            checkpoint = open_checkpoint(opened.model, opened.labels, opened.architecture, opened.trust_pickle)
+            return cls(checkpoint, device, precision, opened)
+
+    @property
+    def labels(self) -> Mapping[int, str]:
+        """Returns the names by class id."""
+        return self.checkpoint.labels
+
     def try_out(self) -> str:
-        """Run one picture of noise; return what went wrong, "" if nothing did."""
-        shape = (1, 3, self.checkpoint.spec.height, self.checkpoint.spec.width)
-        noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        """Run one picture of noise. Returns what went wrong, "" if nothing did."""
+        generator = torch.Generator().manual_seed(0)
+        spec = self.checkpoint.spec
+        noise = torch.randint(0, 256, (1, 3, spec.height, spec.width), dtype=torch.uint8, generator=generator)
         try:
             _, scores, _ = self.forward(noise)
-        except (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except CANNOT_RUN as error:
             return first_line(error)
-        overflown = self.precision.value != "fp32" and not scores.isfinite().all()
-        return "its scores are not finite" if overflown else ""
+        if self.precision.value == "fp32" or scores.isfinite().all():
+            return ""
+        return "its scores are not finite"
 
     def compile(self, batch_size: int) -> str:
-        """Compile the network for batches of this size, which takes seconds to minutes; return what went wrong, or "".
+        """Compile the network for batches of this size, which takes seconds to minutes.
 
-        The C++ code's compiler output is kept in the user's cache, where the next process finds it.
+        Returns what went wrong, "" if nothing did; the network then runs as it was loaded.
         """
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache_path("wanwu_nb") / "inductor"))
-        from torch._inductor import config as inductor  # takes a second, and reads the variable
-
-        spec = self.checkpoint.spec
+        process.keep_compiled_code()
         mode = "reduce-overhead" if self.device.value.startswith("cuda") else "default"  # CUDA graphs
-        self.compiled, self.compiled_for = torch.compile(self.eager, dynamic=False, mode=mode), batch_size
+        self._compiled = torch.compile(self._eager, dynamic=False, mode=mode)
+        self.compiled_for = batch_size
         try:
-            with inductor.patch(freezing=True):  # as an option of torch.compile it comes too late for the tracing
-                for _ in range(3):  # a graph is recorded in the second
-                    self.forward(torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8))
-            return ""
+            self._run_compiled(batch_size)
         except Exception as error:  # any of the compiler's own: no C++ compiler, an operator unknown to it
             self.undo_compile()
             return first_line(error)
+        return ""
+
+    def _run_compiled(self, batch_size: int) -> None:
+        from torch._inductor import config as inductor  # takes a second, and reads the cache's variable
+
+        spec = self.checkpoint.spec
+        with inductor.patch(freezing=True):  # as an option of torch.compile it comes too late for the tracing
+            for _ in range(3):  # a graph is recorded in the second
+                blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
+                self.forward(blank)
 
     def undo_compile(self) -> None:
         """Go back to the network as it was loaded."""
-        self.compiled, self.compiled_for = None, 0
+        self._compiled = self._eager
+        self.compiled_for = 0
 
-    def forward(self, batch: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        """Run one batch, uint8 [B,3,H,W]; boxes [B,K,4] or None, scores [B,K], class ids [B,K] come back on the CPU."""
-        return unpacked(self.launch(batch))
+    def forward(self, batch: Tensor) -> RawOutput:
+        """Run one batch, uint8 [B,3,H,W].
+
+        Returns boxes [B,K,4] or None, scores [B,K], class ids [B,K], on the CPU.
+        """
+        packed = self.launch(batch)
+        return unpack(packed)
 
     @torch.inference_mode()
     def launch(self, batch: Tensor) -> Tensor:
-        """Start one batch, and leave what comes out on the device, in one tensor: `unpacked` waits for it.
+        """Start one batch, uint8 [B,3,H,W]; returns what comes out in one tensor on the device: `unpack` waits for it.
 
         Transferred as bytes; cast and normalised on the device, once for the whole batch.
         """
-        run = self.compiled if len(batch) == self.compiled_for else self.eager  # another size would be compiled anew
-        boxes, scores, class_ids = run(batch.to(self.device.value, non_blocking=True))
-        parts = [scores[..., None].float(), class_ids[..., None].float()]  # class ids are exact up to 2**24
-        return torch.cat(parts if boxes is None else [*parts, boxes.float()], dim=2)
+        network = self._eager
+        if len(batch) == self.compiled_for:  # another size would be compiled anew
+            network = self._compiled
+        on_device = batch.to(self.device.value, non_blocking=True)
+        boxes, scores, class_ids = network(on_device)
+        return pack(boxes, scores, class_ids)
 
     def predict(
         self,
         pictures: Sequence[str | Path | Image.Image],
-        conf_threshold: float = 0.3,
-        nms_iou: float = 0.5,
-        top_k: int = 100,
+        conf_threshold: float = CONF_THRESHOLD,
+        nms_iou: float = NMS_IOU,
+        top_k: int = TOP_K,
         batch_size: int = BATCH_SIZE,
     ) -> list[Detections]:
-        """Tag a few pictures (paths or PIL images): one Detections each, boxes in the photo's pixels.
+        """Tag a few pictures (paths or PIL images), in batches of at most `batch_size`.
 
-        Raises images.UnreadableImage for one that cannot be decoded; for folders, `tag_folder` carries on instead.
+        Returns one Detections each, boxes in the photo's pixels. Raises images.UnreadableImage for one that cannot be
+        decoded, ModelError for one that cannot be run; for folders, `tag_folder` carries on instead.
+
+        >>> model.predict(["photo.jpg"])[0].names
+        ['台灯']
         """
+        size = max(1, min(batch_size, len(pictures)))
         selection = Selection(conf_threshold, nms_iou, top_k)
-        found = []
-        for start in range(0, len(pictures), batch_size):
-            fitted = [fit(decode(picture), self.checkpoint.spec) for picture in pictures[start : start + batch_size]]
-            batch = full_batch([image for image, _ in fitted], batch_size)
-            placements = [placement for _, placement in fitted]
-            found += detect(self.forward(batch), placements, self.checkpoint.labels, selection)
-        return found
+        tagger = Tagger(self, selection, size)
+        detections = []
+        for start in range(0, len(pictures), size):
+            fitted = [self._fitted(picture) for picture in pictures[start : start + size]]
+            for launched in tagger.launch(fitted):
+                for result in launched.results():
+                    if isinstance(result, Failed):
+                        raise ModelError(result.reason)
+                    detections.append(result.detections)
+        return detections
 
-    def facts(self) -> dict[str, str]:
-        """What stands in the summary and on the screen."""
-        spec, parameters = self.checkpoint.spec, list(self.network.parameters())
-        megabytes = sum(p.numel() * p.element_size() for p in parameters) / 1e6
+    def _fitted(self, picture: str | Path | Image.Image) -> Picture:
+        spec = self.checkpoint.spec
+        decoded = decode(picture)
+        image, placement = fit(decoded, spec)
+        return Picture("", None, image, placement)
+
+    def record(self) -> dict[str, Any]:
+        """Returns what stands of the model in summary.json: numbers as numbers."""
+        checkpoint, spec = self.checkpoint, self.checkpoint.spec
+        parameters = list(self.network.parameters())
+        return {
+            "name": checkpoint.name,
+            "kind": checkpoint.kind,
+            "classes": len(checkpoint.labels),
+            "input": {"width": spec.width, "height": spec.height, "fit": spec.fit},
+            "parameters": sum(parameter.numel() for parameter in parameters),
+            "bytes": sum(parameter.nbytes for parameter in parameters),
+            "load_seconds": round(self.load_seconds, 3),
+            "fingerprint": checkpoint.fingerprint,
+        }
+
+    def _words(self) -> dict[str, str]:
+        """What stands on the screen."""
+        record, spec = self.record(), self.checkpoint.spec
+        megabytes = record["bytes"] / 1e6
         return {
             "name": self.checkpoint.name,
             "kind": self.checkpoint.kind,
-            "classes": f"{len(self.checkpoint.labels):,}",
+            "classes": f"{record['classes']:,}",
             "input": f"{spec.width} x {spec.height}, {spec.fit}",
             "device": f"{self.device.value} ({self.device.reason})",
             "precision": f"{self.precision.value} ({self.precision.reason})",
-            "parameters": f"{sum(p.numel() for p in parameters):,} ({megabytes:,.1f} MB)",
+            "parameters": f"{record['parameters']:,} ({megabytes:,.1f} MB)",
             "loaded in": f"{self.load_seconds:.2f} s",
-            "fingerprint": self.checkpoint.fingerprint,
+            "fingerprint": record["fingerprint"],
         }
 
     def __repr__(self) -> str:
-        return f"ResidentModel({', '.join(f'{name}: {value}' for name, value in self.facts().items())})"
+        words = []
+        for name, value in self._words().items():
+            words.append(f"{name}: {value}")
+        text = ", ".join(words)
+        return f"ResidentModel({text})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in self.facts().items())
+        rows = ""
+        for name, value in self._words().items():
+            rows += f"<tr><th>{name}</th><td>{escape(value)}</td></tr>"
         return f"<table>{rows}</table>"
 
 
 class Normalised(nn.Module):
     """uint8 [B,3,H,W] in: cast, normalised, given to the network; one module, so that it is compiled in one piece."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, spec: InputSpec, dtype: torch.dtype):
         super().__init__()
         self.network, self.dtype = network, dtype
-        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1) * 255)
-        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1) * 255)
+        self.register_buffer("mean", _of_bytes(spec.mean))
+        self.register_buffer("std", _of_bytes(spec.std))
 
-    def forward(self, batch: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        images = (batch.float() - self.mean) / self.std
-        return self.network(images.to(self.dtype, memory_format=torch.channels_last))
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Loading makes hundreds of thousands of small objects, none of them garbage: looking for it doubles the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    def forward(self, batch: Tensor) -> OutputOnDevice:
+        """Returns the network's output, on its device."""
+        centred = batch.float() - self.mean
+        images = centred / self.std
+        in_precision = images.to(self.dtype, memory_format=torch.channels_last)
+        output: OutputOnDevice = self.network(in_precision)
+        return output
 
 
-def unpacked(output: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Boxes, scores and class ids on the CPU, with one copy from the device."""
-    output = output.cpu()
-    return output[..., 2:] if output.shape[2] > 2 else None, output[..., 0], output[..., 1].long()
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc to keep what is freed instead of giving it back to the system, where glibc is.
-
-    It returns large tensors at once, so that every batch's activations come as new pages, to be zeroed and mapped:
-    up to half of a forward's time on the CPU.
-    """
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def full_batch(images: list[Tensor], batch_size: int) -> Tensor:
-    """Stack fitted pictures, repeating the last, to the one batch shape: so results cannot depend on how many came."""
-    return torch.stack(images + images[-1:] * (batch_size - len(images)))
+def _of_bytes(values: tuple[float, float, float]) -> Tensor:
+    """A channel's mean or deviation for values in 0…255, [1,3,1,1]."""
+    in_unit = torch.tensor(values)
+    return in_unit.view(1, 3, 1, 1) * 255

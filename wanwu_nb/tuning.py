@@ -1,20 +1,22 @@
-"""Choices by the hardware: device, precision, batch size, compilation, threads.
-
-Each comes with its reason and, where it was measured, with the figures. Nothing falls back silently.
+"""How a folder is run: batch size, compilation, decoder, threads, rounds; each with its reason, and with its figures
+where it was measured.
 """
 
 import math
-import os
-import platform
 import statistics
 import time
-from collections.abc import Callable
-from importlib.metadata import version
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+from .errors import first_line
+from .hardware import Choice, usable_cores
+from .reading import CPU_THREADS, choose_decoder
+from .resident import ResidentModel
+from .settings import TagSettings
 
 MEMORY_TABLE = ((20, 8), (10, 4), (0, 2))  # GB of GPU memory → the article's batch size, where measuring starts
 CPU_START = 4
@@ -23,150 +25,225 @@ WORTH_MEASURING = 1000  # pictures: fewer are done before a better size has paid
 GAIN = 1.05  # what twice the size must bring
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
 COMPILE_SAVES, COMPILE_COSTS = 0.5, 40.0  # a share of the forward; seconds: measured by benchmarks/choices.py
+MOST_WORKERS = 16
 DECODED_TOGETHER = 8  # pictures a thread: with fewer, threads idle at the end of every round
+ROUNDS_AHEAD_OF_GPU = 2
+
+Say = Callable[[str], None]
 
 
-class Choice(NamedTuple):
-    """A setting's value, why it is what it is, and what was measured to decide it."""
+@dataclass(frozen=True)
+class Plan:
+    """How a run is to go. `round_size` pictures are decoded in one round, `rounds_ahead` rounds before the network."""
 
-    value: object
-    reason: str
-    measured: dict | None = None
+    batch_size: Choice[int]
+    compiled: Choice[bool]
+    decoder: Choice[str]
+    workers: Choice[int]
+    round_size: Choice[int]
+    rounds_ahead: Choice[int]
 
-    def record(self) -> dict:
-        """As it stands in summary.json."""
-        return {name: value for name, value in self._asdict().items() if value is not None}
-
-
-def choose_device(asked: str = "auto") -> Choice:
-    """The first CUDA GPU where there is one, for "auto". Raises ValueError for a device that is not there."""
-    if asked == "auto":
-        if torch.cuda.is_available():
-            return Choice("cuda", f"a GPU is there: {torch.cuda.get_device_name()}")
-        return Choice("cpu", "no CUDA GPU is visible to torch")
-    try:
-        device = torch.device(asked)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = first_line(error)
-        raise ValueError(f'device {asked!r} cannot be used ({reason}): use "auto", "cpu" or "cuda"') from None
-    return Choice(asked, "as asked")
+    def bits(self) -> dict[str, Any]:
+        """Returns what decides how a result is rounded: a run that goes on from a stopped one takes it over."""
+        return {
+            "batch_size": self.batch_size.value,
+            "compiled": self.compiled.value,
+            "decoder": self.decoder.value,
+        }
 
 
-def choose_precision(asked: str, device: str) -> Choice:
-    """For "auto": fp16 on a GPU, bf16 on a CPU with instructions for it, else fp32."""
-    if asked != "auto":
-        if asked not in DTYPES:
-            raise ValueError(f'precision {asked!r} is not known: use "auto", {", ".join(map(repr, DTYPES))}')
-        return Choice(asked, "as asked")
-    if device.startswith("cuda"):
-        return Choice("fp16", "GPUs run half precision at least twice as fast")
-    if device == "cpu":
-        able = [name for name in ("amx_bf16", "avx512_bf16") if torch.cpu.get_capabilities().get(name)]
-        if able:
-            return Choice("bf16", f"the CPU has {able[0].upper()}")
-        return Choice("fp32", "the CPU has no bfloat16 instructions (AMX, AVX512-BF16): half would be slower")
-    return Choice("fp32", f"half precision is not tried on {device}")
+def make_plan(
+    settings: TagSettings, model: ResidentModel, names: Sequence[str], earlier: Mapping[str, Any], say: Say = print
+) -> Plan:
+    """Decide how the pictures `names` will be run; the network is compiled here, where it is to be.
+
+    `earlier`: the bits of a stopped run that this one goes on from, empty if there is none. `say` tells whoever waits.
+    Returns the plan.
+
+    >>> plan = make_plan(settings, model, ["a.jpg", "b.jpg"], earlier={})
+    """
+    device, spec = model.device.value, model.checkpoint.spec
+    count = len(names)
+    size_then = earlier.get("batch_size", 0)
+    batch_size = choose_batch_size(settings.batch_size, size_then, count, model)
+    workers = choose_workers(settings.workers)
+    compiled = Choice(False, "there is nothing to do")
+    decoder = Choice(CPU_THREADS, "there is nothing to do")
+    if names:
+        compiled_then = earlier.get("compiled")
+        compiled = choose_compile(settings.compile, compiled_then, count, batch_size.value, model, say)
+        decoder_then = earlier.get("decoder", "")
+        folder = Path(settings.image_dir)
+        decoder = choose_decoder(decoder_then, folder, spec, device, names, workers.value)
+    round_size, rounds_ahead = choose_rounds(device, batch_size.value, workers.value)
+    return Plan(batch_size, compiled, decoder, workers, round_size, rounds_ahead)
 
 
-def choose_workers(asked: int) -> Choice:
-    """Threads that decode: as asked, or one a core, sixteen at most."""
+def choose_workers(asked: int) -> Choice[int]:
+    """Returns how many threads decode: as asked, or one a core, sixteen at most.
+
+    >>> choose_workers(4).reason
+    'as asked'
+    """
     if asked:
         return Choice(asked, "as asked")
     cores = usable_cores()
-    return Choice(min(16, cores), f"{cores} cores" if cores <= 16 else f"{cores} cores, 16 of which outrun one device")
+    if cores <= MOST_WORKERS:
+        return Choice(cores, f"{cores} cores")
+    return Choice(MOST_WORKERS, f"{cores} cores, {MOST_WORKERS} of which outrun one device")
 
 
-def choose_ahead(device: str, batch_size: int, threads: int) -> Choice:
-    """How many pictures are decoded in one round; and how many rounds ahead of the network, in `measured`."""
-    if device == "cpu":
-        together = math.ceil(DECODED_TOGETHER * threads / batch_size) * batch_size
-        return Choice(together, "decoding and the network take turns on the CPU: each has all cores", {"ahead": 0})
-    return Choice(batch_size, "decoding runs two batches ahead of the device", {"ahead": 2})
+def choose_rounds(device: str, batch_size: int, threads: int) -> tuple[Choice[int], Choice[int]]:
+    """Returns how many pictures are decoded in one round, and how many rounds ahead of the network.
+
+    >>> [choice.value for choice in choose_rounds("cpu", 4, 2)]
+    [16, 0]
+    """
+    if device != "cpu":
+        ahead = Choice(ROUNDS_AHEAD_OF_GPU, "decoding runs two batches ahead of the device")
+        return Choice(batch_size, "a round is a batch"), ahead
+    batches = math.ceil(DECODED_TOGETHER * threads / batch_size)
+    size = Choice(batches * batch_size, f"whole batches, about {DECODED_TOGETHER} pictures a thread")
+    ahead = Choice(0, "decoding and the network take turns on the CPU: each has all cores")
+    return size, ahead
 
 
-def choose_batch_size(asked: int, begun: int, pictures: int, model) -> Choice:
-    """As asked, or as the run that was stopped had it, or measured: doubled while that pays."""
+def choose_batch_size(asked: int, earlier: int, pictures: int, model: ResidentModel) -> Choice[int]:
+    """Returns the size as asked, or as the run that was stopped had it, or measured: doubled while that pays.
+
+    >>> choose_batch_size(8, 0, 100, model).value
+    8
+    """
     if asked:
         return Choice(asked, "as asked")
-    if begun:
-        return Choice(begun, "as the run that was stopped: another size would round differently")
-    start, reason = CPU_START, f"{CPU_START} on a CPU"
-    if model.device.value.startswith("cuda"):
-        gigabytes = torch.cuda.get_device_properties(model.device.value).total_memory / 1e9
-        start = next(size for more_than, size in MEMORY_TABLE if gigabytes > more_than)
-        reason = f"{start} for {gigabytes:.0f} GB of GPU memory"
-    if pictures < WORTH_MEASURING:
-        return Choice(start, f"{reason}; under {WORTH_MEASURING:,} pictures, measuring does not pay")
-    return measure_sizes(model, start)
+    if earlier:
+        return Choice(earlier, "as the run that was stopped: another size would round differently")
+    start = _size_to_start_with(model.device.value)
+    if pictures >= WORTH_MEASURING:
+        return _measure_sizes(model, start.value)
+    reason = f"{start.reason}; under {WORTH_MEASURING:,} pictures, measuring does not pay"
+    return Choice(start.value, reason)
 
 
-def measure_sizes(model, start: int) -> Choice:
+def _size_to_start_with(device: str) -> Choice[int]:
+    if not device.startswith("cuda"):
+        return Choice(CPU_START, f"{CPU_START} on a CPU")
+    card = torch.cuda.get_device_properties(device)
+    gigabytes = card.total_memory / 1e9
+    sizes = [size for more_than, size in MEMORY_TABLE if gigabytes > more_than]
+    largest = sizes[0]
+    return Choice(largest, f"{largest} for {gigabytes:.0f} GB of GPU memory")
+
+
+def _measure_sizes(model: ResidentModel, start: int) -> Choice[int]:
     """Double the size while it brings 5 % and the memory holds. `measured` is the curve: size → pictures a second."""
-    best, curve, size, reason = 0, {}, start, ""
-    largest = LARGEST["cuda" if model.device.value.startswith("cuda") else "cpu"]
-    while not reason:
+    device = model.device.value
+    largest = _largest_size(device)
+    rates: dict[int, float] = {}
+    best = max(1, start // 2)  # where not even `start` can run
+    size = start
+    reason = f"larger than {largest} was not tried"
+    while size <= largest:
         try:
             rate = size / forward_seconds(model, size)
         except (RuntimeError, MemoryError) as error:
             reason = f"{size} failed: {first_line(error)}"
             break
-        curve[str(size)] = round(rate, 2)
-        if best and rate < GAIN * curve[str(best)]:
+        rates[size] = round(rate, 2)
+        if best in rates and rate < GAIN * rates[best]:
             reason = f"{size} is less than {GAIN - 1:.0%} faster"
-        elif (share := memory_share(model.device.value)) > FREE_SHARE:
+            break
+        share = _memory_share(device)
+        if share > FREE_SHARE:
             reason = f"{size} takes {share:.0%} of the free GPU memory"
-        else:
-            best, size = size, 2 * size
-            reason = f"larger than {largest} was not tried" if size > largest else ""
-    return Choice(best or max(1, start // 2), f"measured: {reason}", {"pictures_per_second": curve})
+            break
+        best = size
+        size *= 2
+    curve = {str(tried): rate for tried, rate in rates.items()}
+    return Choice(best, f"measured: {reason}", {"pictures_per_second": curve})
+
+
+def _largest_size(device: str) -> int:
+    if device.startswith("cuda"):
+        return LARGEST["cuda"]
+    return LARGEST["cpu"]
+
+
+def _memory_share(device: str) -> float:
+    """What the largest batch so far took of the GPU memory that was there for it; 0 where there is no GPU."""
+    if not device.startswith("cuda"):
+        return 0.0
+    free, _ = torch.cuda.mem_get_info(device)
+    peak = torch.cuda.max_memory_allocated(device)
+    available = free + torch.cuda.memory_reserved(device)
+    return peak / available
 
 
 def choose_compile(
-    asked: bool | str, begun: bool | None, pictures: int, batch_size: int, model, say: Callable[[str], None] = print
-) -> Choice:
+    asked: bool | str, earlier: bool | None, pictures: int, batch_size: int, model: ResidentModel, say: Say = print
+) -> Choice[bool]:
     """Compile `model` or not: as asked, as the run that was stopped, or where it pays.
 
     "auto" compiles when the forwards of all `pictures`, times the share that compiling saves, exceed what it costs.
-    What fails to compile, or is no faster then, runs as it is. `measured`: seconds of compiling, and a batch's. `say`
-    tells whoever is waiting.
+    What fails to compile, or is no faster then, runs as it is. Returns whether it runs compiled; `measured` holds the
+    seconds of compiling, and a batch's. `say` tells whoever is waiting.
+
+    >>> choose_compile(False, None, 24, 8, model).value
+    False
     """
     if model.compiled_for != batch_size:
         model.undo_compile()
-    if asked == "auto" and begun is None:
-        wanted, reason = compiling_pays(pictures, batch_size, model)
-    else:
-        wanted = begun if asked == "auto" else asked
-        reason = "as the run that was stopped" if asked == "auto" else "as asked"
-    if not wanted:
+    wanted = _compile_wanted(asked, earlier, pictures, batch_size, model)
+    if not wanted.value:
         model.undo_compile()
-        return Choice(False, reason)
+        return wanted
     if model.compiled_for:
-        return Choice(True, f"{reason}; compiled by an earlier run of this process")
+        return Choice(True, f"{wanted.reason}; compiled by an earlier run of this process")
     say("compiling the network, which takes seconds to minutes")
+    return _compile(wanted.reason, batch_size, model)
+
+
+def _compile_wanted(
+    asked: bool | str, earlier: bool | None, pictures: int, batch_size: int, model: ResidentModel
+) -> Choice[bool]:
+    if asked != "auto":
+        return Choice(bool(asked), "as asked")
+    if earlier is not None:
+        return Choice(earlier, "as the run that was stopped")
+    if pictures < WORTH_MEASURING:
+        return Choice(False, f"does not pay for fewer than {WORTH_MEASURING:,} pictures")
+    seconds_a_picture = forward_seconds(model, batch_size) / batch_size
+    saved = pictures * seconds_a_picture * COMPILE_SAVES
+    reason = f"compiling costs about {COMPILE_COSTS:.0f} s and would save about {saved:.0f} s"
+    return Choice(saved > COMPILE_COSTS, reason)
+
+
+def _compile(reason: str, batch_size: int, model: ResidentModel) -> Choice[bool]:
+    """Compile, and keep what was compiled if it proves faster."""
     eager = forward_seconds(model, batch_size)
     started = time.perf_counter()
     problem = model.compile(batch_size)
     if problem:
         return Choice(False, f"torch.compile failed: {problem}")
-    cost, compiled = time.perf_counter() - started, forward_seconds(model, batch_size)
-    measured = {"compiling": round(cost, 2), "batch_eager": round(eager, 4), "batch_compiled": round(compiled, 4)}
+    cost = time.perf_counter() - started
+    compiled = forward_seconds(model, batch_size)
+    measured = {
+        "compiling": round(cost, 2),
+        "batch_eager": round(eager, 4),
+        "batch_compiled": round(compiled, 4),
+    }
     if compiled > eager:
         model.undo_compile()
         return Choice(False, "compiled code proved slower", measured)
-    return Choice(True, f"{reason}: a batch takes {1 - compiled / eager:.0%} less", measured)
+    saved = 1 - compiled / eager
+    return Choice(True, f"{reason}: a batch takes {saved:.0%} less", measured)
 
 
-def compiling_pays(pictures: int, batch_size: int, model) -> tuple[bool, str]:
-    if pictures < WORTH_MEASURING:
-        return False, f"does not pay for fewer than {WORTH_MEASURING:,} pictures"
-    saved = pictures * forward_seconds(model, batch_size) / batch_size * COMPILE_SAVES
-    said = f"compiling costs about {COMPILE_COSTS:.0f} s and would save about {saved:.0f} s"
-    return saved > COMPILE_COSTS, said
+def forward_seconds(model: ResidentModel, batch_size: int) -> float:
+    """Returns the median time of a batch of noise, results on the CPU, after one to warm up.
 
-
-def forward_seconds(model, batch_size: int) -> float:
-    """Median time of a batch of noise, results on the CPU, after one to warm up."""
+    >>> pictures_a_second = 8 / forward_seconds(model, 8)
+    """
     spec = model.checkpoint.spec
     noise = torch.randint(0, 256, (batch_size, 3, spec.height, spec.width), dtype=torch.uint8)
     times = []
@@ -175,39 +252,3 @@ def forward_seconds(model, batch_size: int) -> float:
         model.forward(noise)
         times.append(time.perf_counter() - started)
     return statistics.median(times[1:])
-
-
-def memory_share(device: str) -> float:
-    """What the largest batch so far took of the GPU memory that was there for it; 0 where there is no GPU."""
-    if not device.startswith("cuda"):
-        return 0.0
-    free, peak = torch.cuda.mem_get_info(device)[0], torch.cuda.max_memory_allocated(device)
-    return peak / (free + torch.cuda.memory_reserved(device))
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, as a reason to give: its first line, or its name where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def environment(device: str = "cpu") -> dict[str, str | int]:
-    """The machine and the versions a result was made with; of several GPUs, the one of `device`, or the first."""
-    packages = ("torch", "torchvision", "torchcodec", "pillow", "wanwu_nb")
-    cpu, gpu = torch.cpu.get_capabilities(), torch.cuda.is_available()
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-        "platform": platform.platform(terse=True),
-        "cpu": cpu.get("cpu_name", platform.machine()),
-        "cores": usable_cores(),
-        "gpu": torch.cuda.get_device_name(device if device.startswith("cuda") else None) if gpu else "",
-    }
-
-
-def usable_cores() -> int:
-    return len(core_numbers())
-
-
-def core_numbers() -> list[int]:
-    """Which cores this process may run on: in a container, or under taskset, not all there are."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))

@@ -1,0 +1,112 @@
+"""Rounds of pictures; and the nvJPEG way of reading, on the CPU: the same calls, torchcodec's decoder for the other
+device.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from PIL import ExifTags, Image
+
+from wanwu_nb import reading
+from wanwu_nb.fitting import InputSpec
+from wanwu_nb.images import read
+from wanwu_nb.reading import CPU_THREADS, NVJPEG, PictureReader, choose_decoder, read_on_gpu, read_rounds
+
+SPEC = InputSpec(64, 64, "letterbox", (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.fixture
+def folder(tmp_path, photograph):
+    photograph.save(tmp_path / "a.jpg")
+    photograph.resize((333, 222)).save(tmp_path / "b.jpg")
+    photograph.convert("L").save(tmp_path / "grey.jpg")
+    photograph.convert("CMYK").save(tmp_path / "cmyk.jpg")
+    photograph.save(tmp_path / "png.jpg", format="PNG")
+    turned = photograph.getexif()
+    turned[ExifTags.Base.Orientation] = 6
+    photograph.save(tmp_path / "turned.jpg", exif=turned)
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "half.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:9000])
+    (tmp_path / "text.jpg").write_text("no picture")
+    return tmp_path
+
+
+def test_a_round_read_together_is_what_is_read_one_by_one(folder):
+    names = [*sorted(path.name for path in folder.iterdir()), "gone.jpg"]
+    for together, alone in zip(
+        read_on_gpu(folder, SPEC, "cpu", names), [read(folder, SPEC, name) for name in names], strict=True
+    ):
+        assert (together.name, together.version, together.placement) == (alone.name, alone.version, alone.placement)
+        assert (together.stage, together.reason) == (alone.stage, alone.reason)
+        assert together.image is alone.image is None or torch.equal(together.image, alone.image)
+
+
+def test_only_upright_colour_jpegs_go_to_the_gpu(folder, monkeypatch):
+    sizes = {path.stat().st_size: path.name for path in folder.iterdir()}
+    offered = []
+    monkeypatch.setattr(
+        reading, "decode_jpeg", lambda contents, **_: offered.extend(contents) or [None] * len(contents)
+    )
+    read_on_gpu(folder, SPEC, "cpu", sorted(sizes.values()))
+    assert {sizes[len(content)] for content in offered} == {"a.jpg", "b.jpg", "half.jpg"}
+
+
+@pytest.mark.parametrize(("round_size", "ahead"), [(1, 0), (2, 0), (2, 2), (4, 1), (100, 2)])
+@pytest.mark.parametrize("decoder", [CPU_THREADS, NVJPEG])
+def test_rounds_come_whole_in_order_and_no_further_ahead_than_asked(folder, decoder, round_size, ahead):
+    names = sorted(path.name for path in folder.iterdir())
+    started = []
+
+    class Noting(PictureReader):
+        def start(self, pool, names):
+            started.extend(names)
+            return super().start(pool, names)
+
+    sizes, order = [], []
+    with ThreadPoolExecutor(2) as pool:
+        for pictures in read_rounds(Noting(folder, SPEC, "cpu", decoder), pool, names, round_size, ahead):
+            sizes.append(len(pictures))
+            order += [picture.name for picture in pictures]
+            assert len(started) <= len(order) + ahead * round_size
+    assert order == names
+    assert set(sizes[:-1]) <= {round_size}
+
+
+def test_no_names_are_no_rounds(folder):
+    with ThreadPoolExecutor(1) as pool:
+        assert list(read_rounds(PictureReader(folder, SPEC, "cpu", CPU_THREADS), pool, [], 4, 2)) == []
+
+
+def test_the_choice_is_the_cpu_there_and_what_was_begun_with_elsewhere(folder):
+    assert choose_decoder("", folder, SPEC, "cpu", ["a.jpg"], 2).value == CPU_THREADS
+    assert choose_decoder(NVJPEG, folder, SPEC, "cpu", ["a.jpg"], 2).value == CPU_THREADS
+    assert choose_decoder(NVJPEG, folder, SPEC, "cuda", ["a.jpg"], 2).value == NVJPEG
+
+
+def test_a_second_run_of_the_same_pictures_does_not_measure_again(folder, monkeypatch):
+    read_together = []
+
+    def on_gpu(where, spec, device, names):
+        read_together.append(len(names))
+        return [read(where, spec, name) for name in names]
+
+    monkeypatch.setattr("torch.cuda.synchronize", lambda device: None)
+    monkeypatch.setattr(reading, "read_on_gpu", on_gpu)
+    names = ["a.jpg", "b.jpg"] * 8
+    first = choose_decoder("", folder, SPEC, "cuda", names, 2)
+    assert set(first.measured) == {"cpu_pictures_per_second", "gpu_pictures_per_second"}
+    assert read_together == [4, 16]
+    assert choose_decoder("", folder, SPEC, "cuda", names, 2) == first
+    assert read_together == [4, 16]
+    choose_decoder("", folder, SPEC, "cuda", names[1:], 2)
+    assert read_together == [4, 16, 4, 15]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_both_ways_are_compared(folder):
+    choice = choose_decoder("", folder, SPEC, "cuda", ["a.jpg", "b.jpg"] * 8, 2)
+    assert choice.value in (CPU_THREADS, NVJPEG)
+    assert choice.measured
+    Image.new("RGB", (8, 8)).save(folder / "small.jpg")
+    assert read_on_gpu(folder, SPEC, "cuda", ["small.jpg"])[0].image.is_cuda

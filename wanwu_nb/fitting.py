@@ -1,0 +1,102 @@
+"""A picture fitted to a network's input, and the way back from the input's pixels to the photo's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop, resize
+from torchvision.transforms.v2.functional import pad as pad_image
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of values in 0…1
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network wants: its input's size, how a picture is made to fit, and the normalisation.
+
+    `fit`: "stretch" (both sides to the input's) · "letterbox" (whole picture, `pad` grey around it) · "crop" (shorter
+    side to `shorter_side`, then the centre). `mean` and `std` are per channel, of values in 0…1.
+
+    >>> InputSpec(640, 640, "letterbox", IMAGENET_MEAN, IMAGENET_STD)
+    """
+
+    width: int
+    height: int
+    fit: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    pad: int = 114
+    shorter_side: int = 0
+
+    def __post_init__(self) -> None:
+        known = "stretch", "letterbox", "crop"
+        if self.fit not in known:
+            raise ValueError(f'fit {self.fit!r} is not known: use "stretch", "letterbox" or "crop"')
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a photo of `width` x `height` lies in the input: scaled to `scaled` (w, h), its corner at `offset`."""
+
+    width: int
+    height: int
+    scaled: tuple[int, int]
+    offset: tuple[int, int]
+
+    def to_photo(self, boxes: np.ndarray) -> np.ndarray:
+        """Returns boxes [N,4] xyxy of input pixels in the upright photo's pixels, clipped to the photo.
+
+        >>> Placement(1280, 720, (640, 360), (0, 140)).to_photo(np.array([[100, 240, 200, 340]]))
+        array([[200., 200., 400., 400.]])
+        """
+        photo = self.width, self.height
+        size = np.array(photo * 2, np.float64)
+        offset = np.array(self.offset * 2)
+        scaled = np.array(self.scaled * 2)
+        scale = size / scaled
+        in_photo: np.ndarray = (boxes - offset) * scale
+        return in_photo.clip(0, size)
+
+
+def place(width: int, height: int, spec: InputSpec) -> Placement:
+    """Returns the placement that `spec.fit` asks for; a crop is an offset below zero.
+
+    >>> place(160, 90, InputSpec(64, 64, "letterbox", IMAGENET_MEAN, IMAGENET_STD)).offset
+    (0, 14)
+    """
+    scaled = _scaled_size(width, height, spec)
+    spare_x = spec.width - scaled[0]
+    spare_y = spec.height - scaled[1]
+    offset = spare_x // 2, spare_y // 2
+    return Placement(width, height, scaled, offset)
+
+
+def _scaled_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
+    if spec.fit == "stretch":
+        return spec.width, spec.height
+    if spec.fit == "letterbox":
+        ratio = min(spec.width / width, spec.height / height)
+    else:
+        ratio = spec.shorter_side / min(width, height)
+    scaled_width = round(width * ratio)
+    scaled_height = round(height * ratio)
+    return max(1, scaled_width), max(1, scaled_height)
+
+
+def fit(image: Tensor, spec: InputSpec) -> tuple[Tensor, Placement]:
+    """Fit a decoded picture to the input. Returns uint8 [3,spec.height,spec.width] and its placement.
+
+    >>> image, placement = fit(decode("photo.jpg"), spec)
+    """
+    _, photo_height, photo_width = image.shape
+    placement = place(photo_width, photo_height, spec)
+    width, height = placement.scaled
+    scaled = resize(image, [height, width], antialias=True)
+    left, top = placement.offset
+    if min(left, top) < 0:
+        cropped = center_crop(scaled, [spec.height, spec.width])
+        return cropped, placement
+    right = spec.width - width - left
+    bottom = spec.height - height - top
+    padded = pad_image(scaled, [left, top, right, bottom], fill=spec.pad)
+    return padded, placement

@@ -1,0 +1,153 @@
+"""The machine: device, precision, cores, versions. It knows no model.
+
+Every choice comes with its reason and, where it was measured, with the figures. Nothing falls back silently.
+"""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from .errors import SettingsError, first_line
+
+T = TypeVar("T")
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
+INSTRUCTIONS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")  # what decides the speed
+PACKAGES = ("torch", "torchvision", "torchcodec", "pillow", "wanwu_nb")
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """A setting's value, why it is what it is, and what was measured to decide it, if anything was.
+
+    >>> Choice(8, "as asked").record()
+    {'value': 8, 'reason': 'as asked'}
+    """
+
+    value: T
+    reason: str
+    measured: Mapping[str, Any] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Returns the choice as it stands in summary.json."""
+        record: dict[str, Any] = {}
+        record["value"] = self.value
+        record["reason"] = self.reason
+        if self.measured is not None:
+            record["measured"] = dict(self.measured)
+        return record
+
+
+def choose_device(asked: str = "auto") -> Choice[str]:
+    """Returns the first CUDA GPU where there is one, for "auto". Raises SettingsError for a device that is not there.
+
+    >>> choose_device("cpu")
+    Choice(value='cpu', reason='as asked', measured=None)
+    """
+    if asked != "auto":
+        _try_device(asked)
+        return Choice(asked, "as asked")
+    if not torch.cuda.is_available():
+        return Choice("cpu", "no CUDA GPU is visible to torch")
+    name = torch.cuda.get_device_name()
+    return Choice("cuda", f"a GPU is there: {name}")
+
+
+def _try_device(asked: str) -> None:
+    try:
+        device = torch.device(asked)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = first_line(error)
+        raise SettingsError(f'device {asked!r} cannot be used ({reason}): use "auto", "cpu" or "cuda"') from None
+
+
+def choose_precision(asked: str, device: str) -> Choice[str]:
+    """Returns for "auto" fp16 on a GPU, bf16 on a CPU with instructions for it, else fp32.
+
+    Raises SettingsError for a precision that is none.
+
+    >>> choose_precision("auto", "cuda").value
+    'fp16'
+    """
+    if asked == "auto":
+        return _precision_for(device)
+    if asked not in DTYPES:
+        known = ", ".join(map(repr, DTYPES))
+        raise SettingsError(f'precision {asked!r} is not known: use "auto", {known}')
+    return Choice(asked, "as asked")
+
+
+def _precision_for(device: str) -> Choice[str]:
+    if device.startswith("cuda"):
+        return Choice("fp16", "GPUs run half precision at least twice as fast")
+    if device != "cpu":
+        return Choice("fp32", f"half precision is not tried on {device}")
+    capabilities = torch.cpu.get_capabilities()
+    for name in BF16_INSTRUCTIONS:
+        if capabilities.get(name):
+            return Choice("bf16", f"the CPU has {name.upper()}")
+    return Choice("fp32", "the CPU has no bfloat16 instructions (AMX, AVX512-BF16): half would be slower")
+
+
+def environment(device: str = "cpu") -> dict[str, str | int]:
+    """Returns the machine and the versions a result was made with; of several GPUs, that of `device`, or the first.
+
+    >>> environment()["cores"]
+    2
+    """
+    machine: dict[str, str | int] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        machine[name] = version(name)
+    capabilities = torch.cpu.get_capabilities()
+    architecture = platform.machine()
+    machine["platform"] = platform.platform(terse=True)
+    machine["cpu"] = capabilities.get("cpu_name", architecture)
+    machine["instructions"] = _instruction_sets(capabilities)
+    machine["cores"] = usable_cores()
+    machine["gpu"] = _gpu_name(device)
+    return machine
+
+
+def _instruction_sets(capabilities: Mapping[str, Any]) -> str:
+    """Those of `INSTRUCTIONS` that the CPU has, as in "AVX2, AVX512_F, AVX512_BF16"."""
+    names = []
+    for name in INSTRUCTIONS:
+        if capabilities.get(name):
+            names.append(name.upper())
+    return ", ".join(names)
+
+
+def _gpu_name(device: str) -> str:
+    if not torch.cuda.is_available():
+        return ""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return torch.cuda.get_device_name()
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may run on.
+
+    >>> usable_cores()
+    2
+    """
+    return len(core_numbers())
+
+
+def core_numbers() -> list[int]:
+    """Returns which cores this process may run on: in a container, or under taskset, not all there are.
+
+    >>> core_numbers()
+    [0, 1]
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    count = os.cpu_count() or 1
+    return list(range(count))

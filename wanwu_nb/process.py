@@ -1,0 +1,127 @@
+"""What is changed for the whole process, all in one place: each with its reason, and undone where it can be."""
+
+import ctypes
+import gc
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor, nn
+
+KEEP_FREED_MEMORY = "WANWU_NB_KEEP_FREED_MEMORY"  # environment variable; 0 leaves glibc's allocator as it is
+INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep what is freed instead of giving it back to the system, where glibc is. Not undone.
+
+    It returns large tensors at once, so that every batch's activations come as new pages, to be zeroed and mapped: up
+    to half of a forward's time on the CPU. With WANWU_NB_KEEP_FREED_MEMORY=0 in the environment nothing is changed.
+
+    >>> keep_freed_memory()
+    """
+    if os.environ.get(KEEP_FREED_MEMORY) == "0":
+        return
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def keep_compiled_code() -> None:
+    """Keep what torch.compile's C++ compiler made in the user's cache, where the next process finds it. Not undone.
+
+    To be called before torch._inductor is imported, which reads the variable then.
+
+    >>> keep_compiled_code()
+    """
+    folder = user_cache_path("wanwu_nb") / "inductor"
+    os.environ.setdefault(INDUCTOR_CACHE, str(folder))
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """No search for garbage while the `with` block runs.
+
+    Loading makes hundreds of thousands of small objects, none of them garbage: looking for it doubles the time.
+
+    >>> with collector_paused():
+    ...     checkpoint = open_checkpoint("demo")
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
+def without_initialisation() -> Iterator[None]:
+    """No random weights while the `with` block runs, which the file's replace at once.
+
+    They take two thirds of the time of building a large network.
+
+    >>> with without_initialisation():
+    ...     network = timm.create_model("resnest101e")
+    """
+    originals = {name: value for name, value in vars(nn.init).items() if _initialises(name)}
+    for name in originals:
+        setattr(nn.init, name, _leave_as_it_is)
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(nn.init, name, original)
+
+
+def _initialises(name: str) -> bool:
+    """torch's initialisers work in place: their names end in an underscore."""
+    if name.startswith("_"):
+        return False
+    return name.endswith("_")
+
+
+def _leave_as_it_is(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
+    return tensor
+
+
+@contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """An environment variable set for as long as the `with` block runs.
+
+    >>> with variable("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1"):
+    ...     torch.export.load(path)
+    """
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+@contextmanager
+def single_core_threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool of `count` threads in which torch keeps to one core each, for as long as the `with` block runs.
+
+    With teams of their own they would hinder the network's.
+
+    >>> with single_core_threads("decode", 2) as pool:
+    ...     futures = reader.start(pool, names)
+    """
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
