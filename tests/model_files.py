@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import timm
@@ -25,25 +26,38 @@ def write_labels(folder: Path, labels: dict | list) -> Path:
     return path
 
 
+def save_traced(network: torch.nn.Module, path: Path) -> None:
+    """TorchScript of a network that takes one picture of 640 x 640."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # making such files is deprecated, and users have them
+        traced = torch.jit.trace(network, torch.rand(1, 3, 640, 640))
+    traced.save(path)
+
+
 def demo_as(form: str, folder: Path) -> Path:
     """The demo's weights as one file of `form`, its labels beside it."""
     network, example = demo_network(), torch.zeros(2, 3, 640, 640)
     shutil.copy(DEMO_FOLDER / "labels_zh.json", folder)
     path = folder / {"safetensors": "model.safetensors", "export": "model.pt2"}.get(form, "model.pth")
     if form == "safetensors":
-        save_file({name: t.contiguous() for name, t in network.state_dict().items()}, path)
+        contiguous = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        save_file(contiguous, path)
     elif form == "state dict":
-        wrapped = {f"module.{name}": t for name, t in network.state_dict().items()}
-        torch.save({"epoch": 3, "state_dict": wrapped}, path)
+        prefixed = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
+        torch.save({"epoch": 3, "state_dict": prefixed}, path)
     elif form == "legacy state dict":
         torch.save(network.state_dict(), path, _use_new_zipfile_serialization=False)
     elif form == "pickled module":
         torch.save(network, path)
     elif form == "TorchScript":
         torch.jit.script(network).save(path)
-    elif form in ("export", "fixed export"):
-        dynamic = None if form == "fixed export" else ({0: torch.export.Dim("batch")},)
-        torch.export.save(torch.export.export(network, (example,), dynamic_shapes=dynamic), path)
+    elif form == "export":
+        batch = torch.export.Dim("batch")
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
+        torch.export.save(program, path)
+    elif form == "fixed export":
+        program = torch.export.export(network, (example,))
+        torch.export.save(program, path)
     return path
 
 
@@ -52,7 +66,7 @@ def modelscope_folder(folder: Path, network: torch.nn.Module | None = None) -> P
     torch.manual_seed(0)
     network = network or timm.create_model("resnest101e", num_classes=len(NAMES), zero_init_last=False)
     folder.mkdir()
-    state = {f"module.{name}": t for name, t in network.state_dict().items()}
+    state = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
     torch.save({"state_dict": state}, folder / "pytorch_model.pt")
     lines = [f"{7000 + i}\t{name}\tsomething else\n" for i, name in enumerate(NAMES)]
     (folder / "meta_info.txt").write_text("".join(lines), encoding="utf-8")
@@ -67,7 +81,10 @@ def classifier(folder: Path, family: str, suffix: str = ".pth") -> Path:
     build = timm.create_model if family == "timm" else models.get_model
     state = build("resnet18", num_classes=len(NAMES)).state_dict()
     path = folder / f"weights{suffix}"
-    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    if suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path)
     (folder / "labels.txt").write_text("\n".join(NAMES), encoding="utf-8")
     return path
 

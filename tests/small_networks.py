@@ -8,8 +8,8 @@ from torch import nn
 
 from wanwu_nb import ResidentModel
 from wanwu_nb.checkpoints import Checkpoint, open_checkpoint
-from wanwu_nb.images import InputSpec
-from wanwu_nb.tuning import Choice
+from wanwu_nb.fitting import InputSpec
+from wanwu_nb.hardware import Choice
 
 CPU, FP32 = Choice("cpu", "for the test"), Choice("fp32", "for the test")
 
@@ -49,14 +49,16 @@ class Waiting(nn.Module):
         self.width, self.weight = width, nn.Parameter(torch.ones(3))
 
     def forward(self, images):
-        time.sleep(0.1 * max(1, len(images) / self.width) ** 1.5)
+        times = max(1, len(images) / self.width)
+        time.sleep(0.1 * times**1.5)
         scores = (images.mean((2, 3)) * self.weight).softmax(1)
         return None, scores, torch.arange(3).expand(len(images), 3)
 
 
 def demo_within(wrap) -> ResidentModel:
     checkpoint = open_checkpoint("demo")
-    return ResidentModel(replace(checkpoint, network=wrap(checkpoint.network)), CPU, FP32)
+    wrapped = replace(checkpoint, network=wrap(checkpoint.network))
+    return ResidentModel(wrapped, CPU, FP32)
 
 
 def tagger(network: nn.Module, tmp_path) -> ResidentModel:
@@ -64,4 +66,6 @@ def tagger(network: nn.Module, tmp_path) -> ResidentModel:
     weights = tmp_path / "weights"
     weights.write_bytes(b"weights")
     spec = InputSpec(8, 8, "stretch", (0.5,) * 3, (0.5,) * 3)
-    return ResidentModel(Checkpoint("small", "test", network, spec, dict(enumerate("甲乙丙")), weights), CPU, FP32)
+    labels = dict(enumerate("甲乙丙"))
+    checkpoint = Checkpoint("small", "test", network, spec, labels, weights)
+    return ResidentModel(checkpoint, CPU, FP32)

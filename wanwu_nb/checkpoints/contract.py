@@ -1,12 +1,19 @@
 """Every form of output that is served, turned into the contract's `(boxes, scores, labels)`."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
+from ..detections import RawOutput
+from ..errors import ModelError
+
 TAGS = 100  # a whole-picture tagger's best classes that are kept
 SCORINGS = ("softmax", "sigmoid", "none")
+PARTS = ("boxes", "scores", "labels")
 FORMS = (
     "(boxes [B,K,4], scores [B,K], labels [B,K]) as tensors or as one tensor a picture, "
     "one dict of boxes, scores and labels a picture, or class scores [B,C]"
@@ -17,74 +24,163 @@ class Contract(nn.Module):
     """`forward(images [B,3,H,W]) -> (boxes [B,K,4] or None, scores [B,K], labels [B,K])` around any network.
 
     `classes`: how many the labels name, checked where the output shows it (0: unknown). `scoring`: what makes class
-    scores of a tagger's output. `sizes`: the smallest and largest batch the network takes; others are cut and padded.
+    scores of a tagger's output. `sizes`: the smallest and largest batch the network takes (0: any); others are cut and
+    padded.
+
+    Example: `boxes, scores, labels = Contract(torch.load("detector.pth", weights_only=False))(images)`
     """
 
-    def __init__(self, network: nn.Module, classes: int = 0, scoring: str = "softmax", sizes: tuple[int, int] = (1, 0)):
+    def __init__(
+        self, network: nn.Module, classes: int = 0, scoring: str = "softmax", sizes: tuple[int, int] = (1, 0)
+    ) -> None:
         super().__init__()
         if scoring not in SCORINGS:
-            raise ValueError(f"scoring {scoring!r} is not known: use {', '.join(SCORINGS)}")
-        self.network, self.classes, self.scoring, self.sizes = network, classes, scoring, sizes
+            known = ", ".join(SCORINGS)
+            raise ModelError(f"scoring {scoring!r} is not known: use {known}")
+        self.network = network
+        self.classes = classes
+        self.scoring = scoring
+        self.sizes = sizes
 
-    def forward(self, images: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> RawOutput:
+        """Returns boxes in input pixels, scores and class ids. Raises ModelError for an output of no known form."""
         smallest, largest = self.sizes
-        if len(images) >= smallest and not 0 < largest < len(images):
-            return self.adapt(self.network(images))
-        parts = [self.forward_part(part, smallest) for part in images.split(largest or smallest)]
-        boxes, scores, labels = zip(*parts, strict=True)
-        return None if boxes[0] is None else joined(boxes), joined(scores), joined(labels)
+        too_few = len(images) < smallest
+        too_many = 0 < largest < len(images)
+        if too_few or too_many:
+            return self._forward_in_parts(images)
+        output = self.network(images)
+        return self._adapt(output)
 
-    def forward_part(self, images: Tensor, smallest: int) -> tuple[Tensor | None, Tensor, Tensor]:
-        filled = torch.cat([images, *[images[-1:]] * (smallest - len(images))])
-        return tuple(t if t is None else t[: len(images)] for t in self.adapt(self.network(filled)))
+    def _forward_in_parts(self, images: Tensor) -> RawOutput:
+        smallest, largest = self.sizes
+        parts = images.split(largest or smallest)
+        outputs = [self._forward_part(part, smallest) for part in parts]
+        all_boxes, all_scores, all_labels = zip(*outputs, strict=True)
+        scores = _joined(all_scores)
+        labels = _joined(all_labels)
+        if all_boxes[0] is None:
+            return None, scores, labels
+        boxes = _joined(all_boxes)
+        return boxes, scores, labels
 
-    def adapt(self, output) -> tuple[Tensor | None, Tensor, Tensor]:
+    def _forward_part(self, images: Tensor, smallest: int) -> RawOutput:
+        """Filled up with its last picture, whose repetitions are cut off again."""
+        count = len(images)
+        repetitions = [images[-1:]] * (smallest - count)
+        filled = torch.cat([images, *repetitions])
+        output = self.network(filled)
+        boxes, scores, labels = self._adapt(output)
+        if boxes is not None:
+            boxes = boxes[:count]
+        return boxes, scores[:count], labels[:count]
+
+    def _adapt(self, output: object) -> RawOutput:
         if isinstance(output, Tensor) and output.ndim == 2 and output.is_floating_point():
-            return self.tags(output)
-        if isinstance(output, list | tuple) and output and all(isinstance(found, dict) for found in output):
-            output = [[found.get(part) for found in output] for part in ("boxes", "scores", "labels")]
+            return self._tags(output)
+        if _are_dicts(output):
+            output = _parts_of_dicts(output)
         if isinstance(output, list | tuple) and len(output) == 3:
-            boxes, scores, labels = (padded(part) for part in output)
-            if fits(boxes, scores, labels):
-                return boxes, scores, labels
-        raise ValueError(f"the network's output has no known form. Found: {structure(output)}. Accepted: {FORMS}")
+            parts = [_padded(part) for part in output]
+            raw = _checked(*parts)
+            if raw is not None:
+                return raw
+        shown = _structure(output)
+        raise ModelError(f"the network's output has no known form. Found: {shown}. Accepted: {FORMS}")
 
-    def tags(self, output: Tensor) -> tuple[None, Tensor, Tensor]:
-        if self.classes and output.shape[1] != self.classes:
-            raise ValueError(f"the network has {output.shape[1]} classes, and the labels name {self.classes}")
+    def _tags(self, output: Tensor) -> RawOutput:
+        """The best classes of a whole-picture tagger's class scores [B,C]."""
+        classes = output.shape[1]
+        if self.classes and classes != self.classes:
+            raise ModelError(f"the network has {classes} classes, and the labels name {self.classes}")
         scores = output.float()
-        if self.scoring != "none":
-            scores = scores.softmax(1) if self.scoring == "softmax" else scores.sigmoid()
-        return None, *scores.topk(min(TAGS, output.shape[1]), dim=1)
+        if self.scoring == "softmax":
+            scores = scores.softmax(1)
+        elif self.scoring == "sigmoid":
+            scores = scores.sigmoid()
+        count = min(TAGS, classes)
+        best, class_ids = scores.topk(count, dim=1)
+        return None, best, class_ids
 
 
-def padded(part) -> Tensor | None:
-    """One tensor a picture, of any lengths, stacked with zeros behind; a tensor as it is."""
-    if isinstance(part, list | tuple) and part and all(isinstance(row, Tensor) for row in part):
-        return pad_sequence(list(part), batch_first=True)
-    return part
-
-
-def fits(boxes, scores, labels) -> bool:
-    if not (isinstance(scores, Tensor) and isinstance(labels, Tensor) and scores.ndim == 2):
+def _are_dicts(output: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
+    if not isinstance(output, list | tuple) or not output:
         return False
-    flat = labels.shape == scores.shape and scores.is_floating_point()
-    return flat and (boxes is None or (isinstance(boxes, Tensor) and boxes.shape == (*scores.shape, 4)))
+    return all(isinstance(picture, dict) for picture in output)
 
 
-def joined(parts: tuple[Tensor, ...]) -> Tensor:
+def _parts_of_dicts(pictures: Sequence[Mapping[str, object]]) -> list[list[object]]:
+    """All pictures' boxes, all scores, all labels."""
+    parts = []
+    for name in PARTS:
+        parts.append([picture.get(name) for picture in pictures])
+    return parts
+
+
+def _padded(part: object) -> object:
+    """One tensor a picture, of any lengths, stacked with zeros behind; a tensor as it is."""
+    if not isinstance(part, list | tuple) or not part:
+        return part
+    rows = list(part)
+    if not all(isinstance(row, Tensor) for row in rows):
+        return part
+    return pad_sequence(rows, batch_first=True)
+
+
+def _checked(boxes: object, scores: object, labels: object) -> RawOutput | None:
+    """The three as they are where types and shapes are the contract's, else None."""
+    if not isinstance(scores, Tensor) or not isinstance(labels, Tensor):
+        return None
+    if scores.ndim != 2 or not scores.is_floating_point():
+        return None
+    if labels.shape != scores.shape:
+        return None
+    if boxes is None:
+        return None, scores, labels
+    if not isinstance(boxes, Tensor) or boxes.shape != (*scores.shape, 4):
+        return None
+    return boxes, scores, labels
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
     """Batches of [B,K,…] in one, shorter K filled with zeros."""
-    longest = max(part.shape[1] for part in parts)
-    return torch.cat([pad(part, [0, 0] * (part.ndim - 2) + [0, longest - part.shape[1]]) for part in parts])
+    lengths = [part.shape[1] for part in parts]
+    longest = max(lengths)
+    filled = []
+    for part in parts:
+        behind = [0, 0] * (part.ndim - 2)  # dimensions after K stay as they are
+        missing = longest - part.shape[1]
+        filled.append(pad(part, [*behind, 0, missing]))
+    return torch.cat(filled)
 
 
-def structure(output, depth: int = 3) -> str:
+def _structure(output: object, depth: int = 3) -> str:
     """Types and shapes of an output, for an error a person can act on."""
     if isinstance(output, Tensor):
-        return f"{str(output.dtype).removeprefix('torch.')} {list(output.shape)}"
+        dtype = str(output.dtype).removeprefix("torch.")
+        shape = list(output.shape)
+        return f"{dtype} {shape}"
     if isinstance(output, dict) and depth:
-        return "{" + ", ".join(f"{name!r}: {structure(v, depth - 1)}" for name, v in list(output.items())[:8]) + "}"
+        return _structure_of_dict(output, depth - 1)
     if isinstance(output, list | tuple) and depth:
-        more = ", …" if len(output) > 4 else ""
-        return f"{type(output).__name__}({', '.join(structure(v, depth - 1) for v in output[:4])}{more})"
+        return _structure_of_sequence(output, depth - 1)
     return type(output).__name__
+
+
+def _structure_of_dict(output: dict[Any, object], depth: int) -> str:
+    entries = []
+    first = list(output.items())[:8]
+    for name, value in first:
+        inner = _structure(value, depth)
+        entries.append(f"{name!r}: {inner}")
+    text = ", ".join(entries)
+    return f"{{{text}}}"
+
+
+def _structure_of_sequence(output: Sequence[object], depth: int) -> str:
+    entries = [_structure(value, depth) for value in output[:4]]
+    if len(output) > 4:
+        entries.append("…")
+    kind = type(output).__name__
+    text = ", ".join(entries)
+    return f"{kind}({text})"

@@ -1,102 +1,74 @@
 """A lone file: weights with their architecture's name, or a network that comes with its own code."""
 
-import zlib
 from pathlib import Path
-from zipfile import BadZipFile
 
-import torch
 from torch import nn
 
-from ..images import InputSpec
-from ..tuning import first_line
-from . import Checkpoint
-from .architectures import IMAGENET, build_with
+from ..errors import MissingFile, ModelError
+from ..fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec
+from .architectures import build_with
+from .checkpoint import Checkpoint
 from .contract import Contract
-from .formats import (
-    EXPORT,
-    SAFETENSORS,
-    TORCHSCRIPT,
-    format_of,
-    load_export,
-    read_weights,
-)
+from .formats import PROGRAMS, SAFETENSORS, format_of, read_weights
 from .labels import read_labels
+from .programs import open_program
 
-ARTICLE_INPUT = InputSpec(640, 640, "stretch", **IMAGENET)
+ARTICLE_INPUT = InputSpec(640, 640, "stretch", IMAGENET_MEAN, IMAGENET_STD)
 LABEL_FILES = ("labels_zh.json", "labels.json", "labels.txt")
 
 
 def open_lone_file(path: Path, labels: dict[int, str] | None, architecture: str, trust_pickle: bool) -> Checkpoint:
-    """Labels as given or beside the file; one that names no input gets the article's input, 640x640 stretched."""
+    """Open a file of weights or of a whole network; without `labels`, a labels file beside it is read.
+
+    Returns the checkpoint. Raises MissingFile where there are no labels, ModelError for what is not a model.
+
+    Example: `open_lone_file(Path("resnet50.pth"), {0: "台灯", 1: "椅子"}, "timm/resnet50", trust_pickle=False)`
+    """
     labels = labels or labels_beside(path)
-    network, spec, kind = open_network(path, architecture, max(labels) + 1, trust_pickle)
-    return Checkpoint(path.stem, kind, network, spec or ARTICLE_INPUT, labels, path, architecture)
+    classes = max(labels) + 1
+    network, spec, kind = open_network(path, architecture, classes, trust_pickle)
+    return Checkpoint(path.stem, kind, network, spec, labels, path, architecture)
 
 
 def labels_beside(path: Path) -> dict[int, str]:
+    """Read the labels that lie beside a file of weights.
+
+    Returns class id → name. Raises MissingFile where there are none, ModelError for a labels file that is none.
+
+    Example: `labels_beside(DEMO_FOLDER / "model.safetensors")[0]` is "T恤".
+    """
     for name in LABEL_FILES:
-        if (path.parent / name).is_file():
-            return read_labels(path.parent / name)
-    raise FileNotFoundError(f"{path} has no labels: set labels=…, or put {LABEL_FILES[0]} beside it")
+        beside = path.parent / name
+        if beside.is_file():
+            return read_labels(beside)
+    raise MissingFile(f"{path} has no labels: set labels=…, or put {LABEL_FILES[0]} beside it")
 
 
 def open_network(
     path: Path, architecture: str, classes: int, trust_pickle: bool, scoring: str = "softmax"
-) -> tuple[Contract, InputSpec | None, str]:
-    """The network in a file, the input it is known to want, and what kind of file it was."""
-    kind = format_of(path)
-    if kind in (TORCHSCRIPT, EXPORT):
+) -> tuple[Contract, InputSpec, str]:
+    """Open the network in a file, whatever served format it has.
+
+    Returns the network, the input it wants (the article's, 640x640 stretched, where nothing says), and what kind of
+    file it was. Raises ModelError for what is not a model, or not one of `classes` classes.
+
+    Example: `network, spec, kind = open_network(Path("resnet50.pth"), "timm/resnet50", 1000, trust_pickle=False)`
+    """
+    form = format_of(path)
+    if form in PROGRAMS:
         if architecture:
-            raise ValueError(f"{path} is {kind} and brings its own code: leave architecture out")
-        network, sizes, spec = open_program(path, kind)
-        return Contract(network, classes, scoring, sizes), spec, kind
+            raise ModelError(f"{path} is {form} and brings its own code: leave architecture out")
+        program = open_program(path, form)
+        network = Contract(program.network, classes, scoring, program.sizes)
+        return network, program.spec or ARTICLE_INPUT, form
     content = read_weights(path, trust_pickle)
     if isinstance(content, nn.Module):
-        return Contract(content, classes, scoring), None, "pickled module"
+        network = Contract(content, classes, scoring)
+        return network, ARTICLE_INPUT, "pickled module"
     if not architecture:
-        some = ", ".join(list(content)[:3])
-        raise ValueError(f"{path} holds weights alone ({some}, …): set architecture=torchvision/… or timm/…")
-    network, spec = build_with(architecture, content, classes, path)
-    network.scoring = scoring
-    return network, spec, f"{'safetensors' if kind == SAFETENSORS else 'state dict'}, {architecture}"
-
-
-def open_program(path: Path, kind: str) -> tuple[nn.Module, tuple[int, int], InputSpec | None]:
-    """TorchScript or torch.export: the network, its batch sizes, and its input where the file states it."""
-    try:
-        if kind == TORCHSCRIPT:
-            return Frozen(torch.jit.load(path, map_location="cpu").eval()), (1, 0), None
-        program = load_export(path)
-    except (RuntimeError, OSError, KeyError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is {kind} that this torch cannot open: {first_line(error)}") from None
-    sizes, spec = export_input(program)
-    return Frozen(program.module()), sizes, spec
-
-
-class Frozen(nn.Module):
-    """A network whose mode was fixed when it was saved: exported ones refuse train() and eval()."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, images):
-        return self.network(images)
-
-    def train(self, mode: bool = True):
-        return self
-
-
-def export_input(program: torch.export.ExportedProgram) -> tuple[tuple[int, int], InputSpec | None]:
-    """Smallest and largest batch (0: any), and the size of the pictures, from the export's only user input."""
-    (name,) = program.graph_signature.user_inputs
-    shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name == name)
-    batch, _, height, width = shape
-    spec = None
-    if isinstance(height, int) and isinstance(width, int):
-        spec = InputSpec(width, height, "stretch", **IMAGENET)
-    if isinstance(batch, int):
-        return (batch, batch), spec
-    limits = program.range_constraints[batch.node.expr]
-    largest = int(limits.upper) if limits.upper < 2**31 else 0
-    return (max(1, int(limits.lower)), largest), spec
+        names = list(content)
+        some = ", ".join(names[:3])
+        raise ModelError(f"{path} holds weights alone ({some}, …): set architecture=torchvision/… or timm/…")
+    network, spec = build_with(architecture, content, classes, path, scoring)
+    weights = "safetensors" if form == SAFETENSORS else "state dict"
+    return network, spec, f"{weights}, {architecture}"

@@ -6,15 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..images import InputSpec
-from . import Checkpoint
-from .lone_file import ARTICLE_INPUT, labels_beside, open_network
+from ..errors import ModelError
+from ..fitting import InputSpec
+from .checkpoint import Checkpoint
+from .lone_file import labels_beside, open_network
 
+DESCRIPTION = "model.json"
 WEIGHTS = (".safetensors", ".pth", ".pt", ".pt2", ".bin")
 
 
 class Description(BaseModel):
-    """model.json: `input` as images.InputSpec; `scoring`, what makes a whole-picture tagger's scores."""
+    """model.json: `input` as fitting.InputSpec; `scoring`, what makes a whole-picture tagger's scores."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -24,28 +26,53 @@ class Description(BaseModel):
     scoring: Literal["softmax", "sigmoid", "none"] = "softmax"
 
 
+def is_model_folder(folder: Path) -> bool:
+    """Returns whether a folder describes itself in a model.json.
+
+    >>> is_model_folder(DEMO_FOLDER)
+    True
+    """
+    return (folder / DESCRIPTION).is_file()
+
+
 def open_model_folder(folder: Path, labels: dict[int, str] | None = None, trust_pickle: bool = False) -> Checkpoint:
-    """The network that model.json names or the weights file brings, with the folder's labels."""
-    described = read_description(folder / "model.json")
-    weights = sorted(path for path in folder.iterdir() if path.suffix in WEIGHTS)
-    if len(weights) != 1:
-        found = ", ".join(path.name for path in weights) or "none"
-        raise ValueError(f"model folder {folder} must hold one file of weights ({' '.join(WEIGHTS)}): found {found}")
-    labels = labels or labels_beside(weights[0])
+    """Open the network that model.json names or the weights file brings; without `labels`, with the folder's.
+
+    Returns the checkpoint. Raises MissingFile where there are no labels, ModelError for what is not a model.
+
+    >>> open_model_folder(DEMO_FOLDER).name
+    'demo detector'
+    """
+    description = _read_description(folder / DESCRIPTION)
+    weights = _only_weights(folder)
+    labels = labels or labels_beside(weights)
     classes = max(labels) + 1
-    network, spec, kind = open_network(weights[0], described.architecture, classes, trust_pickle, described.scoring)
-    name = described.name or folder.name
-    spec = described.input or spec or ARTICLE_INPUT
+    architecture, scoring = description.architecture, description.scoring
+    network, spec, kind = open_network(weights, architecture, classes, trust_pickle, scoring)
+    name = description.name or folder.name
+    spec = description.input or spec
     kind = f"model folder, {kind}"
-    return Checkpoint(name, kind, network, spec, labels, weights[0], described.architecture, described.scoring)
+    return Checkpoint(name, kind, network, spec, labels, weights, architecture, scoring)
 
 
-def read_description(path: Path) -> Description:
+def _only_weights(folder: Path) -> Path:
+    candidates = [path for path in folder.iterdir() if path.suffix in WEIGHTS]
+    if len(candidates) == 1:
+        return candidates[0]
+    suffixes = " ".join(WEIGHTS)
+    names = sorted(path.name for path in candidates)
+    listed = ", ".join(names) or "none"
+    raise ModelError(f"model folder {folder} must hold one file of weights ({suffixes}): found {listed}")
+
+
+def _read_description(path: Path) -> Description:
     try:
-        return Description(**json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Description(**content)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise ValueError(f"{path}: {where}: {problem['msg']} (see docs/models.md)") from None
+        what = problem["msg"]
+        raise ModelError(f"{path}: {where}: {what} (see docs/models.md)") from None
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is not a JSON object: {error}") from None
+        raise ModelError(f"{path} is not a JSON object: {error}") from None

@@ -6,39 +6,64 @@ key by key.
 
 from pathlib import Path
 
-from ..images import InputSpec
-from . import Checkpoint
-from .architectures import IMAGENET, build_with
-from .formats import read_weights
+from ..errors import MissingFile, ModelError
+from ..fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec
+from .architectures import build_with
+from .checkpoint import Checkpoint
+from .formats import read_state_dict
 
-INPUT = InputSpec(224, 224, "crop", **IMAGENET, shorter_side=256)
+WEIGHTS, NAMES = "pytorch_model.pt", "meta_info.txt"
+INPUT = InputSpec(224, 224, "crop", IMAGENET_MEAN, IMAGENET_STD, shorter_side=256)
 ARCHITECTURE = "timm/resnest101e"
 
 
-def is_one(folder: Path) -> bool:
-    return (folder / "pytorch_model.pt").is_file() or (folder / "meta_info.txt").is_file()
+def is_modelscope(folder: Path) -> bool:
+    """Returns whether a folder holds a file by which ModelScope's download is known, even if the other is missing.
+
+    Example: `is_modelscope(Path("cv_resnest101_general_recognition"))`
+    """
+    return len(_missing(folder)) < 2
 
 
 def open_modelscope(folder: Path, labels: dict[int, str] | None = None) -> Checkpoint:
-    """Open the folder as ModelScope's download leaves it. Raises FileNotFoundError or ValueError, in one sentence."""
-    missing = [name for name in ("pytorch_model.pt", "meta_info.txt") if not (folder / name).is_file()]
+    """Open the folder as ModelScope's download leaves it, with its own names or with `labels`.
+
+    Returns the checkpoint. Raises MissingFile for a folder that is not whole, ModelError for files that are damaged.
+
+    Example: `open_modelscope(Path("cv_resnest101_general_recognition"))`
+    """
+    missing = _missing(folder)
     if missing:
-        raise FileNotFoundError(
-            f"ModelScope folder {folder} lacks {', '.join(missing)}: "
+        names = ", ".join(missing)
+        raise MissingFile(
+            f"ModelScope folder {folder} lacks {names}: "
             "modelscope download --model damo/cv_resnest101_general_recognition --local_dir FOLDER"
         )
-    names = names_of(folder / "meta_info.txt")
-    weights = folder / "pytorch_model.pt"
-    network, _ = build_with(ARCHITECTURE, read_weights(weights), len(names), weights)
+    own_labels = _read_labels(folder / NAMES)
+    classes = len(own_labels)
+    weights = folder / WEIGHTS
+    state = read_state_dict(weights)
+    network, _ = build_with(ARCHITECTURE, state, classes, weights)
     kind = "ModelScope folder, ResNeSt-101"
-    return Checkpoint(folder.name, kind, network, INPUT, labels or names, weights, ARCHITECTURE)
+    return Checkpoint(folder.name, kind, network, INPUT, labels or own_labels, weights, ARCHITECTURE)
 
 
-def names_of(path: Path) -> dict[int, str]:
+def _missing(folder: Path) -> list[str]:
+    missing = []
+    for name in (WEIGHTS, NAMES):
+        path = folder / name
+        if not path.is_file():
+            missing.append(name)
+    return missing
+
+
+def _read_labels(path: Path) -> dict[int, str]:
     """A line a class, tab-separated, the label second."""
-    names = {}
-    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
-        names[i] = line.partition("\t")[2].partition("\t")[0].strip()
-        if not names[i]:
-            raise ValueError(f"{path}: line {i + 1} has no tab-separated label: download it again")
-    return names
+    text = path.read_text(encoding="utf-8")
+    labels = {}
+    for i, line in enumerate(text.splitlines()):
+        columns = line.split("\t")
+        if len(columns) < 2 or not columns[1].strip():
+            raise ModelError(f"{path}: line {i + 1} has no tab-separated label: download it again")
+        labels[i] = columns[1].strip()
+    return labels

@@ -6,34 +6,53 @@ from urllib.error import URLError
 import torch
 from torchvision import models
 
-from . import Checkpoint
+from ..errors import MissingFile, ModelError
 from .architectures import build_with
-from .formats import read_weights
+from .checkpoint import Checkpoint
+from .formats import read_state_dict
 from .labels import read_labels
 
 COCO_NAMES = Path(__file__).parent / "coco_zh.json"
 
 
 def open_by_name(model: str, labels: dict[int, str] | None) -> Checkpoint:
-    """Weights come from torch's cache, and from the internet on first use."""
+    """Open a published detector, with COCO's names in Chinese or with `labels`.
+
+    Weights come from torch's cache, and from the internet on first use. Returns the checkpoint. Raises ModelError for a
+    name that torchvision does not have, MissingFile for weights that cannot be downloaded.
+
+    Example: `open_by_name("torchvision/fasterrcnn_resnet50_fpn_v2", labels=None)`
+    """
     name = model.removeprefix("torchvision/")
     known = models.list_models(module=models.detection)
     if name not in known or name.startswith("keypointrcnn"):
-        raise ValueError(f"torchvision has no detector {name!r}: {', '.join(known)}")
-    weights = models.get_model_weights(name).DEFAULT
-    path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+        names = ", ".join(known)
+        raise ModelError(f"torchvision has no detector {name!r}: {names}")
+    published = models.get_model_weights(name).DEFAULT
+    path = _path_in_cache(published)
     if not path.is_file():
-        download(weights, path)
-    classes = len(weights.meta["categories"])
-    network, spec = build_with(model, read_weights(path), classes, path)
-    return Checkpoint(name, "torchvision detector, COCO", network, spec, labels or read_labels(COCO_NAMES), path, model)
+        _download(published, path)
+    classes = len(published.meta["categories"])
+    state = read_state_dict(path)
+    network, spec = build_with(model, state, classes, path)
+    kind = "torchvision detector, COCO"
+    labels = labels or read_labels(COCO_NAMES)
+    return Checkpoint(name, kind, network, spec, labels, path, model)
 
 
-def download(weights: models.WeightsEnum, path: Path) -> None:
+def _path_in_cache(published: models.WeightsEnum) -> Path:
+    """Where torch.hub puts what it downloads."""
+    cache = torch.hub.get_dir()
+    url: str = published.url
+    file_name = url.rpartition("/")[2]
+    return Path(cache, "checkpoints", file_name)
+
+
+def _download(published: models.WeightsEnum, path: Path) -> None:
     try:
-        weights.get_state_dict(progress=False, check_hash=True)
+        published.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError) as error:
-        raise FileNotFoundError(
-            f"the weights could not be downloaded ({error}): on a machine with internet get {weights.url}, "
+        raise MissingFile(
+            f"the weights could not be downloaded ({error}): on a machine with internet get {published.url}, "
             f"and put it at {path}"
-        ) from None
+        ) from error

@@ -1,0 +1,65 @@
+"""From a model's name to its checkpoint: which family is it?"""
+
+from pathlib import Path
+
+from ..errors import MissingFile, ModelError
+from .checkpoint import Checkpoint
+from .labels import read_labels
+from .lone_file import open_lone_file
+from .model_folder import is_model_folder, open_model_folder
+from .modelscope import is_modelscope, open_modelscope
+from .torchvision_detectors import open_by_name
+
+DEMO_FOLDER = Path(__file__).parent / "demo_model"
+
+
+def open_checkpoint(model: str, labels: str = "", architecture: str = "", trust_pickle: bool = False) -> Checkpoint:
+    """Open what the parameters of that name stand for; docs/models.md lists all that `model` may be.
+
+    `labels`: a labels file, for models that come without or with others; `architecture`: for a file of weights alone;
+    `trust_pickle`: run the code inside a pickled module.
+
+    Returns the network with its input and labels, on the CPU. Raises MissingFile for what is not there, ModelError for
+    what is not a model.
+
+    >>> open_checkpoint("demo").kind
+    'model folder, safetensors, wanwu_nb/demo_detector'
+    """
+    path = _path_of(model)
+    names = _read_asked_labels(labels)
+    if model.startswith("torchvision/") and not path.exists():
+        return open_by_name(model, names)
+    if not path.exists():
+        raise MissingFile(
+            f'model {model!r} does not exist (looked for {path}): use "demo", a model folder, a weights file, or a '
+            "torchvision detector such as torchvision/fasterrcnn_resnet50_fpn_v2"
+        )
+    if path.is_file():
+        return open_lone_file(path, names, architecture, trust_pickle)
+    if architecture:
+        raise ModelError(f"architecture={architecture!r} is for a lone weights file, and {path} is a folder")
+    return _open_folder(path, names, trust_pickle)
+
+
+def _path_of(model: str) -> Path:
+    if model == "demo":
+        return DEMO_FOLDER
+    return Path(model).absolute()
+
+
+def _read_asked_labels(labels: str) -> dict[int, str] | None:
+    """The labels that the user names; None where the model's own are to be taken."""
+    if not labels:
+        return None
+    return read_labels(Path(labels).absolute())
+
+
+def _open_folder(folder: Path, labels: dict[int, str] | None, trust_pickle: bool) -> Checkpoint:
+    if is_model_folder(folder):
+        return open_model_folder(folder, labels, trust_pickle)
+    if is_modelscope(folder):
+        return open_modelscope(folder, labels)
+    raise ModelError(
+        f"folder {folder} holds neither a model.json nor ModelScope's pytorch_model.pt and meta_info.txt: "
+        "give the weights file itself, or add a model.json (see docs/models.md)"
+    )
