@@ -13,6 +13,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +21,24 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 from torch.nn.functional import binary_cross_entropy_with_logits, pad
 from torchvision.ops import generalized_box_iou_loss
-from torchvision.transforms.v2.functional import pil_to_tensor
+from torchvision.transforms.v2.functional import normalize, pil_to_tensor
 
 from ..checkpoints import DEMO_FOLDER
-from .detector import STRIDE, DemoDetector, cell_centres
+from ..checkpoints.demo_detector import STRIDE, DemoDetector, cell_centres
+from ..fitting import IMAGENET_MEAN, IMAGENET_STD
 from .products import PRODUCTS
 from .scenes import EFFECTS, draw_scene
 
 FIRST_TRAINING_SEED = 1_000_000  # scenes for tagging and judging use seeds below this
 BATCH = 16
 PEAK_RATE = 2e-3
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SMALL, FULL = 384, 640  # widths in pixels: the first steps', the last ones'
 PAD = 114
+
+Truth = tuple[list[Tensor], list[Tensor]]  # of each picture: boxes [N,4] xyxy in input pixels, class ids [N]
 
 
 def train(folder: Path, small_steps: int, full_steps: int, processes: int) -> None:
@@ -44,120 +49,175 @@ def train(folder: Path, small_steps: int, full_steps: int, processes: int) -> No
     """
     with tempfile.TemporaryDirectory() as meeting:
         work = (processes, f"file://{meeting}/store", folder, small_steps, full_steps)
-        torch.multiprocessing.spawn(train_share, work, nprocs=processes)
+        spawn(train_share, work, nprocs=processes)
 
 
 def train_share(rank: int, processes: int, meeting: str, folder: Path, small_steps: int, full_steps: int) -> None:
+    """What one process does, `rank` of so many; the first one saves and tells."""
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    net = DemoDetector(len(PRODUCTS)).to(memory_format=torch.channels_last)
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 0.01  # statistics of about 100 batches, since a share of a batch is small
+    net = _untrained()
     optimizer = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=0.02)
-    started, steps = time.monotonic(), small_steps + full_steps
+    started = time.monotonic()
+    steps = small_steps + full_steps
     for step in range(steps):
-        width = 384 if step < small_steps else 640
-        cosine = (1 + np.cos(np.pi * step / steps)) / 2
+        width = SMALL if step < small_steps else FULL
         for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * min(1, (step + 1) / 100) * (0.01 + 0.99 * cosine)
-        loss_class, loss_box = losses(net, *draw_share(step, width, rank, processes))
+            group["lr"] = _learning_rate(step, steps)
+        images, truth = _draw_share(step, width, rank, processes)
+        loss_class, loss_box = _losses(net, images, truth)
         optimizer.zero_grad(set_to_none=True)
         (loss_class + 2 * loss_box).backward()
-        average_gradients(net, processes)
+        _average_gradients(net, processes)
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         optimizer.step()
-        if rank == 0 and ((step + 1) % 100 == 0 or step + 1 == steps):
-            save_model_folder(net, folder)
-            at = f"{(time.monotonic() - started) / 60:5.1f} min  step {step + 1:5d}  width {width}"
-            print(f"{at}  class {loss_class.item():.3f}  box {loss_box.item():.3f}", flush=True)
+        done = step + 1
+        if rank == 0 and (done % 100 == 0 or done == steps):
+            _save_model_folder(net, folder)
+            minutes = (time.monotonic() - started) / 60
+            print(f"{minutes:5.1f} min  step {done:5d}  width {width}", end="  ")
+            print(f"class {loss_class.item():.3f}  box {loss_box.item():.3f}", flush=True)
     dist.destroy_process_group()
 
 
-def average_gradients(net: DemoDetector, processes: int) -> None:
-    gradients = [p.grad for p in net.parameters()]
-    flat = torch.cat([g.flatten() for g in gradients])
+def _untrained() -> DemoDetector:
+    net = DemoDetector(len(PRODUCTS))
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.01  # statistics of about 100 batches, since a share of a batch is small
+    return net.to(memory_format=torch.channels_last)
+
+
+def _learning_rate(step: int, steps: int) -> float:
+    """Up in 100 steps, then down along a cosine."""
+    warmed_up = min(1, (step + 1) / 100)
+    cosine = (1 + np.cos(np.pi * step / steps)) / 2
+    return float(PEAK_RATE * warmed_up * (0.01 + 0.99 * cosine))
+
+
+def _average_gradients(net: DemoDetector, processes: int) -> None:
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    for gradient, mean in zip(gradients, (flat / processes).split([g.numel() for g in gradients]), strict=True):
+    sizes = [gradient.numel() for gradient in gradients]
+    means = (flat / processes).split(sizes)
+    for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view_as(gradient))
 
 
-def draw_share(step: int, width: int, rank: int, processes: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+def _draw_share(step: int, width: int, rank: int, processes: int) -> tuple[Tensor, Truth]:
     """This process's share of a step's scenes, on one canvas: landscape, portrait or square, as letterboxing makes."""
-    long, short = width, width * 5 // 8 // 32 * 32
-    shape = np.random.default_rng([step, 2]).choice(3, p=[0.75, 0.2, 0.05])
-    canvas = [(long, short), (short, long), (long, long)][shape]
-    seeds = FIRST_TRAINING_SEED + step * BATCH + np.arange(rank, BATCH, processes)
-    images, boxes, class_ids = zip(*[draw_on_canvas(int(seed), canvas) for seed in seeds], strict=True)
-    return normalise(torch.stack(images)), list(boxes), list(class_ids)
+    long = width
+    short = width * 5 // 8 // 32 * 32
+    canvases = [(long, short), (short, long), (long, long)]
+    canvas = canvases[np.random.default_rng([step, 2]).choice(3, p=[0.75, 0.2, 0.05])]
+    images, boxes, class_ids = [], [], []
+    for seed in _seeds(step, rank, processes):
+        image, boxes_in_it, class_ids_in_it = _draw_on_canvas(seed, canvas)
+        images.append(image)
+        boxes.append(boxes_in_it)
+        class_ids.append(class_ids_in_it)
+    batch = normalize(torch.stack(images).float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD))
+    return batch.contiguous(memory_format=torch.channels_last), (boxes, class_ids)
 
 
-def draw_on_canvas(seed: int, canvas: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def _seeds(step: int, rank: int, processes: int) -> Iterator[int]:
+    first = FIRST_TRAINING_SEED + step * BATCH
+    yield from range(first + rank, first + BATCH, processes)
+
+
+def _draw_on_canvas(seed: int, canvas: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """A scene of up to eight products (more to learn from) somewhere on a padded canvas; one in five with an effect."""
-    width, height = canvas
     rng = np.random.default_rng([seed, 2])
-    ratio = 16 / 9 if width > height else 9 / 16 if width < height else rng.choice([1.0, 4 / 3, 3 / 4])
-    size = (width, min(height, round(width / ratio))) if ratio >= 1 else (min(width, round(height * ratio)), height)
-    scene = draw_scene(seed, size, EFFECTS[rng.choice(4, p=[0.82, 0.06, 0.06, 0.06])], most=8)
-    spare_x, spare_y = width - size[0], height - size[1]
-    left, top = rng.integers(spare_x + 1), rng.integers(spare_y + 1)
+    width, height = _scene_size(rng, canvas)
+    effect = EFFECTS[rng.choice(4, p=[0.82, 0.06, 0.06, 0.06])]
+    scene = draw_scene(seed, (width, height), effect, most=8)
+    spare_x, spare_y = canvas[0] - width, canvas[1] - height
+    left, top = int(rng.integers(spare_x + 1)), int(rng.integers(spare_y + 1))
     image = pad(pil_to_tensor(scene.image), [left, spare_x - left, top, spare_y - top], value=PAD)
     boxes = torch.from_numpy(scene.boxes).float() + torch.tensor([left, top, left, top])
     return image, boxes, torch.from_numpy(scene.class_ids)
 
 
-def normalise(images: Tensor) -> Tensor:
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (MEAN, STD))
-    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+def _scene_size(rng: np.random.Generator, canvas: tuple[int, int]) -> tuple[int, int]:
+    """The largest picture of a usual shape that the canvas holds."""
+    width, height = canvas
+    if width > height:
+        ratio = 16 / 9
+    elif width < height:
+        ratio = 9 / 16
+    else:
+        ratio = rng.choice([1.0, 4 / 3, 3 / 4])
+    if ratio >= 1:
+        return width, min(height, round(width / ratio))
+    return min(width, round(height * ratio)), height
 
 
-def losses(net: DemoDetector, images: Tensor, boxes: list[Tensor], class_ids: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _losses(net: DemoDetector, images: Tensor, truth: Truth) -> tuple[Tensor, Tensor]:
     """Class loss and box loss of a batch, each a mean over the positive cells."""
-    logits, found = net.dense(images)
+    logits, boxes = net.dense(images)
+    picture, cell, true_boxes, true_classes = _positives(images, truth)
+    count = max(1, len(cell))
+    predicted = boxes[picture, cell]
+    quality = paired_iou(predicted.detach(), true_boxes)
+    target = torch.zeros_like(logits)
+    target[picture, cell, true_classes] = quality.clamp(0, 1).to(target.dtype)
+    focal = (target - logits.detach().sigmoid()).abs().pow(2)
+    entropy = binary_cross_entropy_with_logits(logits, target, reduction="none")
+    loss_class = (focal * entropy).sum() / count
+    loss_box = generalized_box_iou_loss(predicted, true_boxes, reduction="sum") / count
+    return loss_class, loss_box
+
+
+def _positives(images: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The cells of a batch that are asked for a product: picture [N], cell [N], its box [N,4] and class id [N]."""
     height, width = images.shape[2] // STRIDE, images.shape[3] // STRIDE
     centres = cell_centres(images.new_empty(1, 1, height, width), STRIDE)
-    matches = [match(centres, b) for b in boxes]
-    picture = torch.cat([torch.full_like(cells, i) for i, (cells, _) in enumerate(matches)])
-    cell = torch.cat([cells for cells, _ in matches])
-    wanted = torch.cat([b[owner] for b, (_, owner) in zip(boxes, matches, strict=True)])
-    class_id = torch.cat([c[owner] for c, (_, owner) in zip(class_ids, matches, strict=True)])
-    positives = max(1, len(cell))
-    predicted = found[picture, cell]
-    quality = paired_iou(predicted.detach(), wanted)
-    target = torch.zeros_like(logits)
-    target[picture, cell, class_id] = quality.clamp(0, 1).to(target.dtype)
-    focal = (target - logits.detach().sigmoid()).abs().pow(2)
-    loss_class = (focal * binary_cross_entropy_with_logits(logits, target, reduction="none")).sum() / positives
-    return loss_class, generalized_box_iou_loss(predicted, wanted, reduction="sum") / positives
+    pictures, cells, true_boxes, true_classes = [], [], [], []
+    for i, (boxes, class_ids) in enumerate(zip(*truth, strict=True)):
+        near, owner = match(centres, boxes)
+        pictures.append(torch.full_like(near, i))
+        cells.append(near)
+        true_boxes.append(boxes[owner])
+        true_classes.append(class_ids[owner])
+    return torch.cat(pictures), torch.cat(cells), torch.cat(true_boxes), torch.cat(true_classes)
 
 
 def match(centres: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Cells within 1.5 strides of a box's centre and inside it, and the (smallest such) box each belongs to."""
-    if not len(boxes):
-        return torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
+    if len(boxes) == 0:
+        nothing = torch.empty(0, dtype=torch.long)
+        return nothing, nothing
     x, y = centres[:, None, 0], centres[:, None, 1]
     inside = (x > boxes[:, 0]) & (x < boxes[:, 2]) & (y > boxes[:, 1]) & (y < boxes[:, 3])
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    near = (centres[:, None] - middle).abs().amax(2) < 1.5 * STRIDE
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1).expand(len(centres), -1).masked_fill(~(inside & near), torch.inf)
-    smallest, owner = area.min(1)
+    distance = (centres[:, None] - middle).abs().amax(2)
+    eligible = inside & (distance < 1.5 * STRIDE)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1).expand(len(centres), -1)
+    smallest, owner = area.masked_fill(~eligible, torch.inf).min(1)
     cells = torch.isfinite(smallest).nonzero()[:, 0]
     return cells, owner[cells]
 
 
 def paired_iou(a: Tensor, b: Tensor) -> Tensor:
     """IoU of a[i] with b[i]; both [N,4] xyxy."""
-    overlap = (torch.min(a[:, 2:], b[:, 2:]) - torch.max(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
-    return overlap / ((a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - overlap)
+    lower, upper = torch.max(a[:, :2], b[:, :2]), torch.min(a[:, 2:], b[:, 2:])
+    overlap = (upper - lower).clamp(min=0).prod(1)
+    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(1), (b[:, 2:] - b[:, :2]).prod(1)
+    return overlap / (area_a + area_b - overlap)
 
 
-def save_model_folder(net: DemoDetector, folder: Path) -> None:
+def _save_model_folder(net: DemoDetector, folder: Path) -> None:
     """Weights in half precision (they are cast back at loading), the input they expect, and the labels."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
-    save_file({name: t.contiguous() for name, t in state.items()}, folder / "model.safetensors")
-    spec = {"width": 640, "height": 640, "fit": "letterbox", "pad": PAD, "mean": MEAN, "std": STD}
+    weights = {}
+    for name, tensor in net.state_dict().items():
+        stored = tensor.half() if tensor.is_floating_point() else tensor
+        weights[name] = stored.contiguous()
+    save_file(weights, folder / "model.safetensors")
+    pixels = {"fit": "letterbox", "pad": PAD, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+    spec = {"width": FULL, "height": FULL, **pixels}
     model = {"name": "demo detector", "architecture": "wanwu_nb/demo_detector", "input": spec}
     (folder / "model.json").write_text(json.dumps(model, indent=1) + "\n")
     labels = {str(i): product.name for i, product in enumerate(PRODUCTS)}
@@ -170,5 +230,5 @@ if __name__ == "__main__":
     parser.add_argument("--small-steps", type=int, default=2400)
     parser.add_argument("--full-steps", type=int, default=900)
     parser.add_argument("--processes", type=int, default=2)
-    given = parser.parse_args()
-    train(given.out, given.small_steps, given.full_steps, given.processes)
+    asked = parser.parse_args()
+    train(asked.out, asked.small_steps, asked.full_steps, asked.processes)

@@ -1,9 +1,11 @@
 """服装: T-shirt, dress, jeans, sneaker, cap."""
 
+import numpy as np
+
 from .paint import across, ball, box, colour, line, neutral, oval, path, shade
 
 
-def t_shirt(rng) -> str:
+def t_shirt(rng: np.random.Generator) -> str:
     base = colour(rng) if rng.random() < 0.7 else neutral(rng)
     trim, sleeve = shade(base, 0.7), rng.uniform(78, 96)
     left = f"M70 24 L44 34 L10 {sleeve:.0f} L36 {sleeve + 14:.0f} L50 82"
@@ -23,7 +25,7 @@ def t_shirt(rng) -> str:
     return svg
 
 
-def dress(rng) -> str:
+def dress(rng: np.random.Generator) -> str:
     base, flare = colour(rng, saturation=(0.4, 0.8)), rng.uniform(48, 72)
     hem, waist = rng.uniform(176, 192), rng.uniform(78, 90)
     hem_line = f"L{100 - flare:.0f} {hem:.0f} Q100 {hem + 14:.0f} {100 + flare:.0f} {hem:.0f}"
@@ -44,7 +46,7 @@ def dress(rng) -> str:
     return svg
 
 
-def jeans(rng) -> str:
+def jeans(rng: np.random.Generator) -> str:
     base = colour(rng, hues=(0.56, 0.64), saturation=(0.35, 0.7), value=(0.3, 0.8))
     seam, leg = "#d9a05b", rng.uniform(30, 40)
     left = f"M58 14 L50 90 L{60 - leg / 2:.0f} 188 L{60 + leg / 2:.0f} 190 L100 84"
@@ -61,7 +63,7 @@ def jeans(rng) -> str:
     return svg + line("M52 180 L76 182 M124 182 L148 180", seam, 2, stroke_dasharray="4 4")
 
 
-def sneaker(rng) -> str:
+def sneaker(rng: np.random.Generator) -> str:
     base = colour(rng) if rng.random() < 0.7 else neutral(rng, 0.2)
     sole, stripe = neutral(rng, 0.8, 1.0), colour(rng)
     upper = "M14 128 Q10 84 22 62 Q34 54 46 62 Q54 84 84 70 L96 62 Q116 96 150 104 Q188 112 190 138 L14 138 Z"
@@ -82,7 +84,7 @@ def sneaker(rng) -> str:
     return svg + line("M24 64 Q34 58 44 64", shade(base, 0.6), 5)
 
 
-def cap(rng) -> str:
+def cap(rng: np.random.Generator) -> str:
     base = colour(rng)
     brim = shade(base, 0.75) if rng.random() < 0.5 else colour(rng)
     svg = ball("crown", base) + across("brim", brim)

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
+
 from .paint import ball, box, colour, line, oval, path, ramp, shade, tube
 
 
-def apple(rng) -> str:
+def apple(rng: np.random.Generator) -> str:
     base = colour(rng, hues=(-0.03, 0.03), saturation=(0.7, 0.9), value=(0.65, 0.9))
     if rng.random() < 0.4:
         base = colour(rng, hues=(0.2, 0.28), saturation=(0.55, 0.8), value=(0.6, 0.85))
@@ -23,7 +25,7 @@ def apple(rng) -> str:
     return svg + oval(66, 92, 10, 18, "#ffffff", opacity=0.5, transform="rotate(20 66 92)")
 
 
-def bread(rng) -> str:
+def bread(rng: np.random.Generator) -> str:
     crust = colour(rng, hues=(0.06, 0.09), saturation=(0.6, 0.8), value=(0.55, 0.8))
     crumb, slices = shade(crust, 1.65), int(rng.integers(2, 5))
     svg = ramp("top", ((0, shade(crust, 1.3)), (0.5, crust), (1, shade(crust, 0.65))), 'x1="0" y1="0" x2="0" y2="1"')
@@ -39,7 +41,7 @@ def bread(rng) -> str:
     return svg + "".join(oval(x, y, rng.uniform(1.5, 4), rng.uniform(1.2, 2.6), shade(crust, 1.3)) for x, y in holes)
 
 
-def milk(rng) -> str:
+def milk(rng: np.random.Generator) -> str:
     base = colour(rng, hues=(0.3, 0.95), saturation=(0.5, 0.85), value=(0.5, 0.95))
     tall = rng.uniform(0, 14)
     front = f"M46 {72 - tall:.0f} L118 {72 - tall:.0f} L118 192 L46 192 Z"
@@ -70,7 +72,7 @@ def milk(rng) -> str:
     )
 
 
-def doughnut(rng) -> str:
+def doughnut(rng: np.random.Generator) -> str:
     icing = (
         colour(rng) if rng.random() < 0.6 else colour(rng, hues=(0.05, 0.07), saturation=(0.6, 0.8), value=(0.25, 0.4))
     )
@@ -101,7 +103,7 @@ def doughnut(rng) -> str:
     return svg + path("M40 78 Q58 44 98 40", stroke="#ffffff", stroke_width=6, stroke_linecap="round", opacity=0.4)
 
 
-def soda(rng) -> str:
+def soda(rng: np.random.Generator) -> str:
     base, second = colour(rng, saturation=(0.6, 0.95)), colour(rng)
     svg = tube("can", base) + tube("metal", "#c3c8d0")
     svg += path("M58 22 Q100 12 142 22 L150 38 L150 166 L140 186 Q100 196 60 186 L50 166 L50 38 Z", "url(#metal)")

@@ -1,14 +1,13 @@
 """The twenty products of the demo, drawn as SVG by our own code; the class id is the place in `PRODUCTS`."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import resvg_py
 from PIL import Image
 
 from . import clothing, electronics, food, home
+from .paint import picture_of
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,20 @@ PRODUCTS = (
 def render(product: Product, rng: np.random.Generator, size: int) -> Image.Image:
     """Draw one product as RGBA, cut to what is visible, its longest side `size` pixels."""
     canvas = max(16, round(size * 1.15))
-    drawn = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 200" width="{canvas}" height="{canvas}">'
-    png = resvg_py.svg_to_bytes(svg_string=f"{drawn}{product.draw(rng)}</svg>", skip_system_fonts=True)
-    image = Image.open(io.BytesIO(png))
-    image = image.crop(image.getchannel("A").point(lambda a: 255 * (a > 8)).getbbox())
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 200" width="{canvas}" height="{canvas}">'
+    image = cut_to_visible(picture_of(f"{opening}{product.draw(rng)}</svg>"))
     scale = size / max(image.size)
-    return image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BICUBIC)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def cut_to_visible(image: Image.Image) -> Image.Image:
+    """Returns an RGBA picture without its transparent rim."""
+    solid = image.getchannel("A").point(_all_or_nothing)
+    return image.crop(solid.getbbox())
+
+
+def _all_or_nothing(alpha: int) -> int:
+    if alpha > 8:
+        return 255
+    return 0

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
+
 from .paint import across, ball, box, colour, hand, line, neutral, oval, path, shade, tube
 
 
-def desk_lamp(rng) -> str:
+def desk_lamp(rng: np.random.Generator) -> str:
     base = colour(rng) if rng.random() < 0.7 else neutral(rng, 0.15)
     elbow_x, elbow_y = rng.uniform(48, 66), rng.uniform(84, 104)
     head_x, head_y = rng.uniform(112, 128), rng.uniform(36, 48)
@@ -28,7 +30,7 @@ def desk_lamp(rng) -> str:
     )
 
 
-def chair(rng) -> str:
+def chair(rng: np.random.Generator) -> str:
     wood = colour(rng, hues=(0.05, 0.11), saturation=(0.35, 0.65), value=(0.35, 0.85))
     seat = colour(rng) if rng.random() < 0.6 else wood
     svg = across("wood", wood) + across("seat", seat)
@@ -52,7 +54,7 @@ def chair(rng) -> str:
     return svg + path("M42 126 Q96 134 152 122 L152 128 Q96 142 43 133 Z", shade(seat, 0.5))
 
 
-def mug(rng) -> str:
+def mug(rng: np.random.Generator) -> str:
     base = colour(rng) if rng.random() < 0.7 else neutral(rng, 0.7)
     height, inside = rng.uniform(112, 138), shade(base, 0.45)
     top = 100 - height / 2
@@ -86,7 +88,7 @@ def mug(rng) -> str:
     return svg
 
 
-def vase(rng) -> str:
+def vase(rng: np.random.Generator) -> str:
     base, belly, neck = colour(rng), rng.uniform(38, 52), rng.uniform(13, 20)
     svg = tube("glaze", base)
     for _ in range(int(rng.integers(2, 5))):
@@ -126,7 +128,7 @@ def vase(rng) -> str:
     )
 
 
-def clock(rng) -> str:
+def clock(rng: np.random.Generator) -> str:
     frame, face = colour(rng), neutral(rng, 0.88, 1.0)
     svg = (
         across("frame", frame)
@@ -138,7 +140,7 @@ def clock(rng) -> str:
         long = 14 if i % 15 == 0 else 10 if i % 5 == 0 else 0
         if long:
             svg += hand(28, long / 2.5, long, "#23262c", 6 * i)
-    hour, minute = rng.uniform(0, 12), rng.integers(0, 60)
+    hour, minute = rng.uniform(0, 12), int(rng.integers(0, 60))
     svg += hand(58, 8, 50, "#23262c", 30 * hour)
     svg += hand(38, 6, 72, "#23262c", 6 * minute)
     svg += hand(34, 2, 82, colour(rng, value=(0.7, 0.95)), rng.uniform(0, 360))

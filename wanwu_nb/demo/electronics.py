@@ -1,9 +1,11 @@
 """3C: phone, laptop, headphones, smart watch, camera."""
 
+import numpy as np
+
 from .paint import across, ball, box, colour, hand, line, neutral, oval, path, ramp, shade, tube
 
 
-def phone(rng) -> str:
+def phone(rng: np.random.Generator) -> str:
     frame, one, two = neutral(rng, 0.1, 0.9), colour(rng), colour(rng)
     svg = across("frame", frame) + ramp(
         "screen", ((0, shade(one, 1.3)), (1, shade(two, 0.8))), 'x1="0" y1="0" x2="0.6" y2="1"'
@@ -22,7 +24,7 @@ def phone(rng) -> str:
     return svg + path("M60 26 Q60 14 72 14 L104 14 L60 120 Z", "#ffffff", opacity=0.16)
 
 
-def laptop(rng) -> str:
+def laptop(rng: np.random.Generator) -> str:
     shell, one, two = neutral(rng, 0.25, 0.9), colour(rng), colour(rng)
     lean = rng.uniform(-4, 6)
     svg = across("shell", shell) + ramp(
@@ -47,7 +49,7 @@ def laptop(rng) -> str:
     return svg + path("M84 154 L116 154 L119 163 L81 163 Z", shade(shell, 0.8))
 
 
-def headphones(rng) -> str:
+def headphones(rng: np.random.Generator) -> str:
     base, pad = (colour(rng) if rng.random() < 0.6 else neutral(rng, 0.12, 0.9)), neutral(rng, 0.1, 0.3)
     wide = rng.uniform(58, 66)
     left, right = 100 - wide, 100 + wide
@@ -61,7 +63,7 @@ def headphones(rng) -> str:
     return svg
 
 
-def watch(rng) -> str:
+def watch(rng: np.random.Generator) -> str:
     strap, case, glow = colour(rng), neutral(rng, 0.15, 0.9), colour(rng, value=(0.8, 1.0))
     svg = tube("strap", strap) + across("case", case)
     svg += path("M74 52 L80 4 L120 4 L126 52 Z", "url(#strap)") + path(
@@ -87,7 +89,7 @@ def watch(rng) -> str:
     return svg + path("M60 74 Q60 50 84 50 L112 50 L62 122 Z", "#ffffff", opacity=0.12)
 
 
-def camera(rng) -> str:
+def camera(rng: np.random.Generator) -> str:
     body, leather = (
         neutral(rng, 0.15, 0.85),
         (colour(rng, value=(0.2, 0.6)) if rng.random() < 0.5 else neutral(rng, 0.1, 0.25)),
