@@ -2,105 +2,133 @@
 
     python -m benchmarks.choices [--record benchmarks/results/choices.json]
 
-One process a measurement, the variants interleaved, medians. `ours` is the loop as it is, eager; every other variant
+One process a measurement, the variants interleaved, medians. "ours" is the loop as it is, eager; every other variant
 undoes one choice. Compiling is timed with an empty cache and then again with what the first left there.
 """
 
-import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from wanwu_nb import ResidentModel, resident, tag_folder, tagging
-from wanwu_nb.tuning import Choice, choose_compile, environment
+from wanwu_nb import ResidentModel
+from wanwu_nb.detections import Selection
+from wanwu_nb.hardware import Choice
+from wanwu_nb.images import find_images
+from wanwu_nb.output_folder import OutputFolder
+from wanwu_nb.process import INDUCTOR_CACHE, KEEP_FREED_MEMORY, single_core_threads
+from wanwu_nb.progress import Progress
+from wanwu_nb.results import run_key
+from wanwu_nb.settings import TagSettings
+from wanwu_nb.tagging import Threads, run_plan
+from wanwu_nb.tuning import Plan, make_plan
 
-from .contenders import BATCH_SIZE
+from . import harness
 from .workloads import WORKLOADS, pictures
 
-COUNT, REPEATS = 96, 3
+BATCH_SIZE, COUNT, REPEATS = 8, 96, 3
 
 
-def allocator_left_alone() -> None:
-    resident.keep_freed_memory = lambda: None
+@contextmanager
+def threads_with_teams(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads as they come: each starts a team of torch threads of its own, one a core."""
+    with ThreadPoolExecutor(count, name) as pool:
+        yield pool
 
 
-def decoding_ahead() -> None:
-    tagging.choose_ahead = lambda *_: Choice(BATCH_SIZE, "for comparison", {"ahead": 2})
+@dataclass(frozen=True)
+class Variant:
+    """The loop with one choice undone: by fields of its plan, by its threads, or by a variable of its process."""
+
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    threads: Threads = single_core_threads
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def threads_with_teams() -> None:
-    @contextmanager
-    def threads(name: str, count: int):
-        with ThreadPoolExecutor(count, name) as pool:
-            yield pool
-
-    tagging.threads = threads
-
-
-VARIANTS: dict[str, Callable[[], None]] = {
-    "ours": lambda: None,
-    "glibc gives freed memory back": allocator_left_alone,
-    "decoding runs ahead, on the same cores": decoding_ahead,
-    "decoding threads with a team of torch threads each": threads_with_teams,
+AHEAD = {
+    "round_size": Choice(BATCH_SIZE, "for comparison: as on a GPU"),
+    "rounds_ahead": Choice(2, "for comparison: as on a GPU"),
 }
+VARIANTS = {
+    "ours": Variant(),
+    "glibc gives freed memory back": Variant(variables={KEEP_FREED_MEMORY: "0"}),
+    "decoding runs ahead, on the same cores": Variant(plan=AHEAD),
+    "decoding threads with a team of torch threads each": Variant(threads=threads_with_teams),
+}
+COMPILING = "compiling"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", type=Path)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)  # workload, variant
-    given = parser.parse_args()
-    if given.child:
-        workload, variant = given.child
-        print(json.dumps(compiling(workload) if variant == "compiling" else ms_a_picture(workload, variant)))
+    options = harness.command_line(__doc__).parse_args()
+    if options.child:
+        harness.answer(measure(*options.child))
         return
-    record = {"workloads": {name: compare(name) for name in ("resnest101", "demo")}, "environment": environment()}
-    if given.record:
-        given.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    workloads = {workload: compare(workload) for workload in ("resnest101", "demo")}
+    if options.record:
+        harness.write_record(options.record, {"workloads": workloads})
 
 
-def compare(workload: str) -> dict:
-    runs = {variant: [] for variant in VARIANTS}
+def compare(workload: str) -> dict[str, Any]:
+    """All variants on one workload, interleaved, each in processes of its own."""
+    runs: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for _ in range(REPEATS):
-        for variant in VARIANTS:
-            runs[variant].append(child(workload, variant))
-    medians = {variant: statistics.median(values) for variant, values in runs.items()}
-    for variant, median in medians.items():
-        low, high = min(runs[variant]), max(runs[variant])
-        print(f"{workload} · {variant}: {median:.1f} ms a picture ({low:.1f} to {high:.1f})")
+        for name, variant in VARIANTS.items():
+            milliseconds = run_child(workload, name, variant.variables)
+            runs[name].append(milliseconds)
+    medians = {}
+    for name, milliseconds in runs.items():
+        medians[name] = statistics.median(milliseconds)
+        low, high = min(milliseconds), max(milliseconds)
+        print(f"{workload} · {name}: {medians[name]:.1f} ms a picture ({low:.1f} to {high:.1f})")
+    return {"ms_a_picture": medians, "runs": runs, "compiling": compile_twice(workload)}
+
+
+def compile_twice(workload: str) -> dict[str, Any]:
+    """What compiling takes and brings, with an empty cache and with a full one."""
+    measured = {}
     with tempfile.TemporaryDirectory() as cache:
-        found = {state: child(workload, "compiling", cache) for state in ("cold", "warm")}
-    print(f"{workload} · compiling: {found}", flush=True)
-    return {"ms_a_picture": medians, "runs": runs, "compiling": found}
+        for state in ("cold", "warm"):
+            measured[state] = run_child(workload, COMPILING, {INDUCTOR_CACHE: cache})
+    print(f"{workload} · compiling: {measured}", flush=True)
+    return measured
 
 
-def child(workload: str, variant: str, cache: str = "") -> float | dict:
-    command = [sys.executable, "-m", "benchmarks.choices", "--child", workload, variant]
-    variables = os.environ | ({"TORCHINDUCTOR_CACHE_DIR": cache} if cache else {})
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=variables)
-    return json.loads(done.stdout.splitlines()[-1])
+def run_child(workload: str, what: str, variables: Mapping[str, str]) -> Any:
+    return harness.run_child("benchmarks.choices", [workload, what], variables)
 
 
-def ms_a_picture(workload: str, variant: str) -> float:
-    VARIANTS[variant]()
+def measure(workload: str, what: str) -> Any:
+    """In a child process: milliseconds a picture of a variant, or what compiling measured."""
     model = ResidentModel.load(str(WORKLOADS[workload].folder()))
-    with tempfile.TemporaryDirectory() as folder:
-        options = {"batch_size": BATCH_SIZE, "compile": False, "limit": COUNT}
-        for output in ("warm", "out"):
-            summary = tag_folder(model, pictures(COUNT)[0].parent, Path(folder) / output, **options)
-    return 1000 * summary.seconds / COUNT
+    image_dir = pictures(COUNT)[0].parent
+    names = find_images(image_dir, COUNT)
+    if what == COMPILING:
+        return plan_for(model, image_dir, names, compile=True).compiled.measured
+    with tempfile.TemporaryDirectory() as parent:
+        run(model, image_dir, names, Path(parent) / "warm up", VARIANTS[what])
+        seconds = run(model, image_dir, names, Path(parent) / "measured", VARIANTS[what])
+    return 1000 * seconds / len(names)
 
 
-def compiling(workload: str) -> dict:
-    model = ResidentModel.load(str(WORKLOADS[workload].folder()))
-    return choose_compile(True, None, COUNT, BATCH_SIZE, model).measured
+def run(model: ResidentModel, image_dir: Path, names: list[str], output_dir: Path, variant: Variant) -> float:
+    """Tag the pictures the variant's way into an empty folder, as `tag_folder` does; return the seconds it takes."""
+    selection = Selection()
+    key = run_key(model.checkpoint.fingerprint, model.precision.value, selection)
+    plan = replace(plan_for(model, image_dir, names, compile=False), **variant.plan)
+    with OutputFolder(output_dir, key) as output, Progress(len(names), 0) as progress:
+        started = time.perf_counter()
+        run_plan(plan, model, image_dir, names, selection, output, progress, threads=variant.threads)
+        return time.perf_counter() - started
+
+
+def plan_for(model: ResidentModel, image_dir: Path, names: list[str], compile: bool) -> Plan:
+    settings = TagSettings(image_dir=str(image_dir), batch_size=BATCH_SIZE, compile=compile)
+    return make_plan(settings, model, names, {}, print)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,20 @@
 side by side; `stages_of_wall`: the sum of the stages over the time that passed.
 """
 
-import argparse
-import json
 import tempfile
 import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from wanwu_nb.measure import Spread, StageClock
-from wanwu_nb.steps import Job, resident
-from wanwu_nb.trial import timed
-from wanwu_nb.tuning import environment
+from wanwu_nb.method.job import Job
+from wanwu_nb.method.steps import STEPS
+from wanwu_nb.method.trial import timed
 
-from .contenders import job_of
+from . import harness
+from .jobs import job_of
 from .workloads import WORKLOADS, pictures
 
 REPEATS, COUNT, READINGS = 15, 8, 20_000
@@ -27,35 +27,38 @@ STAGES = 4  # a picture, in the resident step
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", type=Path)
-    given = parser.parse_args()
-    found = {}
+    options = harness.command_line(__doc__).parse_args()
+    workloads = {}
     for workload in ("resnest101", "demo"):
         with tempfile.TemporaryDirectory() as output:
             job = job_of(WORKLOADS[workload].folder(), pictures(COUNT), Path(output))
-            found[workload] = measure(replace(job, open=cache(job.open)))
-        print(workload, found[workload], flush=True)
-    if given.record:
-        record = {"workloads": found, "repeats": REPEATS, "pictures": COUNT, "environment": environment()}
-        given.record.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            workloads[workload] = measure(replace(job, open_network=cache(job.open_network)))
+        print(workload, workloads[workload], flush=True)
+    if options.record:
+        harness.write_record(options.record, {"workloads": workloads, "repeats": REPEATS, "pictures": COUNT})
 
 
-def measure(job: Job) -> dict:
-    resident(job)  # warm up
+def measure(job: Job) -> dict[str, Any]:
+    """The clock's cost on one workload; `Spread`s over the repeats."""
+    tag = STEPS["resident"].tag
+    tag(job)  # warm up
     ratios, sums, seconds = [], [], []
     for _ in range(REPEATS):
         clock = StageClock(job.device)
-        without, with_clock = timed(resident, job), timed(resident, replace(job, clock=clock))
+        without = timed(tag, job)
+        with_clock = timed(tag, replace(job, clock=clock))
         ratios.append(with_clock / without)
         sums.append(sum(clock.seconds.values()) / with_clock)
         seconds.append(without / COUNT)
-    share = STAGES * seconds_a_stage(job.device) / Spread.of(seconds).median
+    readings = STAGES * seconds_a_stage(job.device)
+    share = readings / Spread.of(seconds).median
     return {"share": share, "with_clock": Spread.of(ratios), "stages_of_wall": Spread.of(sums)}
 
 
 def seconds_a_stage(device: str) -> float:
-    clock, started = StageClock(device), time.perf_counter()
+    """What entering and leaving one stage takes."""
+    clock = StageClock(device)
+    started = time.perf_counter()
     for _ in range(READINGS):
         with clock.stage("nothing"):
             pass

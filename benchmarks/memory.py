@@ -5,14 +5,11 @@
 The pictures are hard links to a few drawn scenes; the network is small, since it is the loop that is asked about.
 """
 
-import argparse
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -20,87 +17,108 @@ from safetensors.torch import save_file
 
 from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.detections import Detections, Selection
+from wanwu_nb.images import find_images, version_of
 from wanwu_nb.measure import peak_memory
-from wanwu_nb.results import OutputFolder, run_key
-from wanwu_nb.tuning import environment
+from wanwu_nb.output_folder import OutputFolder
+from wanwu_nb.results import run_key
+from wanwu_nb.tagger import Tagged
 
+from . import harness
 from .workloads import pictures
 
 FEW, MANY, FINISHED = 1_000, 20_000, 100_000
-NAMES = ["衣服", "电器", "家具", "食品"]
+LABELS = ["衣服", "电器", "家具", "食品"]
+WEIGHTS, NETWORK = "weights.safetensors", "mobilenetv3_small_100"
 A_FOLDER = 1_000  # pictures in one sub-folder
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", type=Path)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)  # pictures, output
-    given = parser.parse_args()
-    if given.child:
-        print(json.dumps(tag(*map(Path, given.child))))
+    options = harness.command_line(__doc__).parse_args()
+    if options.child:
+        folder, output = options.child
+        harness.answer(tag(Path(folder), Path(output)))
         return
     with tempfile.TemporaryDirectory() as parent:
-        found = measure(Path(parent))
-    growth = found["peak_mb"][str(MANY)] - found["peak_mb"][str(FEW)]
-    print(f"peak memory: {found['peak_mb']} MB, {growth:+.0f} MB")
-    print(f"resuming {FINISHED:,} finished pictures: {found['resume_seconds']:.2f} s")
-    if given.record:
-        record = {**found, "growth_mb": round(growth, 1), "environment": environment()}
-        given.record.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        figures = measure(Path(parent))
+    print(f"peak memory: {figures['peak_mb']} MB, {figures['growth_mb']:+.0f} MB")
+    print(f"resuming {FINISHED:,} finished pictures: {figures['resume_seconds']:.2f} s")
+    if options.record:
+        harness.write_record(options.record, figures)
 
 
-def measure(parent: Path) -> dict:
-    save_file(timm.create_model("mobilenetv3_small_100", num_classes=len(NAMES)).state_dict(), parent / "w.safetensors")
-    (parent / "labels.txt").write_text("\n".join(NAMES), encoding="utf-8")
+def measure(parent: Path) -> dict[str, Any]:
+    make_model(parent)
     peaks = {}
     for count in (FEW, MANY):
-        folder = links(parent / f"{count}", count)
-        peaks[str(count)] = round(child(folder, parent / f"{count} tagged")["peak_mb"], 1)
-    folder = links(parent / "finished", FINISHED)
-    finish(folder, parent / "finished tagged", parent)
-    resumed = child(folder, parent / "finished tagged")
-    assert resumed["resumed"] == FINISHED, resumed
-    return {"peak_mb": peaks, "resume_seconds": resumed["seconds"]}
+        folder = link_pictures(parent / f"{count}", count)
+        run = run_child(folder, parent / f"{count} tagged")
+        peaks[str(count)] = round(run["peak_mb"], 1)
+    return {
+        "peak_mb": peaks,
+        "resume_seconds": seconds_to_resume(parent),
+        "growth_mb": round(peaks[str(MANY)] - peaks[str(FEW)], 1),
+    }
 
 
-def links(folder: Path, count: int) -> Path:
-    few = pictures(8)
-    for i in range(count):
-        path = folder / f"{i // A_FOLDER:04d}" / f"{i:06d}.jpg"
-        if i % A_FOLDER == 0:
-            path.parent.mkdir(parents=True)
-            own = [path.parent / f"{i:06d}.original" for i in range(len(few))]  # a file has some 65,000 links at most
-            for original, picture in zip(own, few, strict=True):
-                original.write_bytes(picture.read_bytes())
-        os.link(own[i % len(own)], path)
+def seconds_to_resume(parent: Path) -> float:
+    folder, output = parent / "finished", parent / "finished tagged"
+    link_pictures(folder, FINISHED)
+    finish(folder, output)
+    run = run_child(folder, output)
+    assert run["resumed"] == FINISHED, run
+    seconds: float = run["seconds"]
+    return seconds
+
+
+def run_child(folder: Path, output: Path) -> dict[str, Any]:
+    run: dict[str, Any] = harness.run_child("benchmarks.memory", [folder, output])
+    return run
+
+
+def make_model(parent: Path) -> None:
+    """A small network's weights, random, and its labels beside them."""
+    network = timm.create_model(NETWORK, num_classes=len(LABELS))
+    save_file(network.state_dict(), parent / WEIGHTS)
+    (parent / "labels.txt").write_text("\n".join(LABELS), encoding="utf-8")
+
+
+def load_model(parent: Path) -> ResidentModel:
+    return ResidentModel.load(str(parent / WEIGHTS), architecture=f"timm/{NETWORK}")
+
+
+def link_pictures(folder: Path, count: int) -> Path:
+    """`count` pictures in sub-folders of a thousand: links to copies of a few, since a file has some 65,000 at most."""
+    few = [path.read_bytes() for path in pictures(8)]
+    for first in range(0, count, A_FOLDER):
+        sub_folder = folder / f"{first // A_FOLDER:04d}"
+        sub_folder.mkdir(parents=True)
+        originals = []
+        for i, content in enumerate(few):
+            original = sub_folder / f"{i}.original"
+            original.write_bytes(content)
+            originals.append(original)
+        for i in range(first, min(first + A_FOLDER, count)):
+            os.link(originals[i % len(originals)], sub_folder / f"{i:06d}.jpg")
     return folder
 
 
-def child(folder: Path, output: Path) -> dict:
-    command = [sys.executable, "-m", "benchmarks.memory", "--child", str(folder), str(output)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
-
-
-def load(parent: Path) -> ResidentModel:
-    return ResidentModel.load(str(parent / "w.safetensors"), architecture="timm/mobilenetv3_small_100")
-
-
-def tag(folder: Path, output: Path) -> dict:
-    model = load(folder.parent)
+def tag(folder: Path, output: Path) -> dict[str, Any]:
+    """In a child process: tag the folder, and say what it took."""
+    model = load_model(folder.parent)
     started = time.perf_counter()
     summary = tag_folder(model, folder, output, batch_size=8, compile=False)
     seconds = time.perf_counter() - started
     return {"peak_mb": peak_memory(), "seconds": seconds, "resumed": summary.resumed, "failed": summary.failed}
 
 
-def finish(folder: Path, output: Path, parent: Path) -> None:
+def finish(folder: Path, output: Path) -> None:
     """The results of a finished run, written by what writes them, without running the network 100,000 times."""
-    model = load(parent)
-    found = Detections(1920, 1080, None, np.array([0.9]), np.array([1]), NAMES[1:2])
+    model = load_model(folder.parent)
     key = run_key(model.checkpoint.fingerprint, model.precision.value, Selection())
+    detections = Detections(1920, 1080, None, np.array([0.9]), np.array([1]), LABELS[1:2])
     with OutputFolder(output, key) as results:
-        for path in sorted(folder.rglob("*.jpg")):
-            results.write(path.relative_to(folder).as_posix(), path.stat(), found)
+        for name in find_images(folder):
+            results.put(Tagged(name, version_of(folder, name), detections))
 
 
 if __name__ == "__main__":

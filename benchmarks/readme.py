@@ -1,145 +1,224 @@
-"""Write the figures of README.md and docs/speed.md anew from the records: `python -m benchmarks.readme`."""
+"""Write the figures of README.md and docs/speed.md anew from the records: `python -m benchmarks.readme`.
 
-import json
+Every table names the machine it was measured on, and none is made from the records of two.
+"""
+
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from wanwu_nb.plots import COLOURS, style
+from wanwu_nb.views.charts import COLOURS, style
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ROOT / "README.md", ROOT / "docs" / "speed.md"
+from .harness import RESULTS, ROOT, machine_of, one_machine, read_record
+
+Record = dict[str, Any]
+
+PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md")
 CHART = ROOT / "docs" / "speed.png"
 TITLES = {
     "resnest101": "ResNeSt-101, 54,092 classes, 629 MB, at 224",
     "demo": "the demo detector, 5 MB, at 640",
     "retinanet": "RetinaNet, ResNet-50, at 640",
 }
+SPEED_HEADINGS = (
+    "",
+    "ms a picture",
+    "pictures/s",
+    "× default",
+    "agrees with default",
+    "of what is possible",
+    "peak memory",
+)
+GREY = "#b0b0b0"
 
 
 def main() -> None:
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
-    chart([record for record in records() if record["place"] == "cpu"]).savefig(CHART, dpi=150)
+    chart(speed_records("cpu")).savefig(CHART, dpi=150)
 
 
-def pages() -> dict[Path, str]:
-    """The pages as they should read: what stands between `<!-- name -->` and `<!-- end of name -->` made anew."""
-    figures = {"speed": speed(), "choices": choices(), "scaled decoding": scaled_decoding(), "clock": clock()}
-    found = {}
+def pages(results: Path = RESULTS) -> dict[Path, str]:
+    """The pages as they should read: what stands between `<!-- name -->` and `<!-- end of name -->` made anew.
+
+    Raises ValueError where a table would be made from records of two machines.
+    """
+    figures = {
+        "speed": speed(results),
+        "choices": choices(read_record(results / "choices.json")),
+        "scaled decoding": scaled_decoding(read_record(results / "scaled_decoding.json")),
+        "clock": clock(read_record(results / "clock.json")),
+    }
+    texts = {}
     for path in PAGES:
-        found[path] = path.read_text(encoding="utf-8")
-        for name, text in figures.items():
-            made = f"<!-- {name} -->\n{text}\n<!-- end of {name} -->"
-            between = f"<!-- {name} -->.*?<!-- end of {name} -->"
-            found[path] = re.sub(between, lambda _, made=made: made, found[path], flags=re.DOTALL)
-    return found
+        text = path.read_text(encoding="utf-8")
+        for name, figure in figures.items():
+            text = put_between_markers(text, name, figure)
+        texts[path] = text
+    return texts
 
 
-def speed() -> str:
-    return "\n\n".join([*map(table, records()), memory_and_cold_start()])
+def put_between_markers(text: str, name: str, figure: str) -> str:
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    between = re.compile(f"{start}.*?{end}", flags=re.DOTALL)
+    return between.sub(lambda _: f"{start}\n{figure}\n{end}", text)
 
 
-def records() -> list[dict]:
-    """The speed records there are, the heaviest model first, CPU before GPU."""
-    names = [(f"speed_{workload}_{place}", place) for place in ("cpu", "gpu") for workload in TITLES]
-    return [{**read(name), "place": place} for name, place in names if (RESULTS / f"{name}.json").exists()]
+def speed(results: Path) -> str:
+    """A table a workload and place, and a paragraph on memory and start-up."""
+    tables = []
+    for place in ("cpu", "gpu"):
+        for record in speed_records(place, results):
+            tables.append(speed_table(record))
+    memory = read_record(results / "memory.json")
+    cold_start = read_record(results / "cold_start.json")
+    return "\n\n".join([*tables, memory_and_cold_start(memory, cold_start)])
 
 
-def read(name: str) -> dict:
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+def speed_records(place: str, results: Path = RESULTS) -> list[Record]:
+    """The speed records there are, the heaviest model first; `place`: "cpu" or "gpu"."""
+    paths = [results / f"speed_{workload}_{place}.json" for workload in TITLES]
+    return [read_record(path) for path in paths if path.exists()]
 
 
-def table(record: dict) -> str:
-    machine = record["environment"]
-    where = machine["gpu"] or f"{machine['cores']} cores of {machine['cpu']}"
-    lines = [
-        f"**{TITLES[record['workload']]}** · {where}",
-        "",
-        "| | ms a picture | pictures/s | × default | agrees with default | of what is possible | peak memory |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for row in record["rows"]:
-        agreed = "" if row["agreement"] is None else f"{row['agreement']:.1%}"
-        share = f"{row['efficiency']:.0%}" if "efficiency" in row else ""
-        name = f"**{row['contender']}**" if row["contender"].startswith("ours") else row["contender"]
-        lines.append(
-            f"| {name} | {row['ms']:,.1f} | {row['pictures_per_second']:.1f} | {row['times_default']:.1f} "
-            f"| {agreed} | {share} | {row['peak_mb']:,.0f} MB |"
-        )
-    return "\n".join(lines)
+def speed_table(record: Record) -> str:
+    rows = [speed_row(row) for row in record["rows"]]
+    title = TITLES[record["workload"]]
+    return f"**{title}** · {machine_of(record)}\n\n{table(SPEED_HEADINGS, rows)}"
 
 
-def memory_and_cold_start() -> str:
-    memory, cold = read("memory"), read("cold_start")
-    few, many = memory["peak_mb"].items()
-    return (
-        f"Memory stays flat: {many[1]:,.0f} MB at its peak over {int(many[0]):,} pictures, {few[1]:,.0f} MB over "
-        f"{int(few[0]):,}. Resuming 100,000 finished pictures takes {memory['resume_seconds']:.1f} s. "
-        f"The 629 MB model is ready, first forward done, in {cold['ratio']:.0%} of the time that `torch.load` of its "
+def speed_row(row: Record) -> list[str]:
+    name = row["contender"]
+    if is_ours(row):
+        name = f"**{name}**"
+    agreement = ""
+    if row["agreement"] is not None:
+        agreement = f"{row['agreement']:.1%}"
+    efficiency = ""
+    if row.get("efficiency") is not None:
+        efficiency = f"{row['efficiency']:.0%}"
+    milliseconds = f"{row['ms']:,.1f}"
+    rate = f"{row['pictures_per_second']:.1f}"
+    times = f"{row['times_default']:.1f}"
+    memory = f"{row['peak_mb']:,.0f} MB"
+    return [name, milliseconds, rate, times, agreement, efficiency, memory]
+
+
+def is_ours(row: Record) -> bool:
+    contender: str = row["contender"]
+    return contender.startswith("ours")
+
+
+def memory_and_cold_start(memory: Record, cold_start: Record) -> str:
+    """Two sentences of one machine; of two, each names its own."""
+    (few, few_mb), (many, many_mb) = memory["peak_mb"].items()
+    flat = (
+        f"memory stays flat: {many_mb:,.0f} MB at its peak over {int(many):,} pictures, {few_mb:,.0f} MB over "
+        f"{int(few):,}. Resuming 100,000 finished pictures takes {memory['resume_seconds']:.1f} s."
+    )
+    ready = (
+        f"629 MB model is ready, first forward done, in {cold_start['ratio']:.0%} of the time that `torch.load` of its "
         "pickle and one forward take."
     )
+    at_memory, at_cold_start = machine_of(memory), machine_of(cold_start)
+    if at_memory == at_cold_start:
+        return f"On {at_memory} {flat} The {ready}"
+    return f"On {at_memory} {flat} On {at_cold_start} the {ready}"
 
 
-def choices() -> str:
+def choices(record: Record) -> str:
     """What a picture takes with and without each choice, eager; and what compiling costs and brings."""
-    found = read("choices")["workloads"]
-    compiled = {name: each["compiling"]["cold"] for name, each in found.items()}
-    saved = [1 - each["batch_compiled"] / each["batch_eager"] for each in compiled.values()]
-    lines = [line("ms a picture", found), line("---", ["---:"] * len(found))]
-    for variant in next(iter(found.values()))["ms_a_picture"]:
-        lines.append(line(variant, [f"{each['ms_a_picture'][variant]:.1f}" for each in found.values()]))
+    workloads = record["workloads"]
+    variants = next(iter(workloads.values()))["ms_a_picture"]
+    rows = []
+    for variant in variants:
+        milliseconds = [f"{figures['ms_a_picture'][variant]:.1f}" for figures in workloads.values()]
+        rows.append([variant, *milliseconds])
     for state, cache in (("cold", "an empty"), ("warm", "a full")):
-        seconds = [f"{each['compiling'][state]['compiling']:.0f} s" for each in found.values()]
-        lines.append(line(f"compiling takes, with {cache} cache", seconds))
-    lines.append(line("and saves of the network's time", [f"{share:.0%}" for share in saved]))
-    return "\n".join(lines)
+        seconds = [f"{figures['compiling'][state]['compiling']:.0f} s" for figures in workloads.values()]
+        rows.append([f"compiling takes, with {cache} cache", *seconds])
+    saved = [f"{share_saved(figures['compiling']['cold']):.0%}" for figures in workloads.values()]
+    rows.append(["and saves of the network's time", *saved])
+    return on_its_machine(table(["ms a picture", *workloads], rows), choices=record)
 
 
-def clock() -> str:
+def share_saved(compiling: Record) -> float:
+    share: float = 1 - compiling["batch_compiled"] / compiling["batch_eager"]
+    return share
+
+
+def scaled_decoding(record: Record) -> str:
+    headings = ["", "decoding, ms", "scaled, ms", "gain end to end", "agreement"]
+    rows = []
+    for workload, figures in record["workloads"].items():
+        full = 1000 * figures["decoding"]["full"]
+        scaled = 1000 * figures["decoding"]["scaled"]
+        hits, trials, *_ = figures["agreement"]
+        rows.append([workload, f"{full:.1f}", f"{scaled:.1f}", f"{figures['gain']:.1%}", f"{hits / trials:.1%}"])
+    return on_its_machine(table(headings, rows), scaled_decoding=record)
+
+
+def clock(record: Record) -> str:
     """What the stage clock costs, and how its stages add up."""
-    lines = ["| | of a picture's time | run with it / without | sum of stages / wall |", "| --- | ---: | ---: | ---: |"]
-    for name, each in read("clock")["workloads"].items():
-        cells = [f"{each['share']:.3%}", *(spread(each[part], 3) for part in ("with_clock", "stages_of_wall"))]
-        lines.append(line(name, cells))
+    headings = ["", "of a picture's time", "run with it / without", "sum of stages / wall"]
+    rows = []
+    for workload, figures in record["workloads"].items():
+        with_clock = spread(figures["with_clock"])
+        stages = spread(figures["stages_of_wall"])
+        rows.append([workload, f"{figures['share']:.3%}", with_clock, stages])
+    return on_its_machine(table(headings, rows), clock=record)
+
+
+def spread(values: Sequence[float]) -> str:
+    median, low, high = values
+    return f"{median:.3f} ({low:.3f} to {high:.3f})"
+
+
+def on_its_machine(text: str, **records: Record) -> str:
+    """The table under the name of the machine that all its records are of."""
+    return f"On {one_machine(records)}:\n\n{text}"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: the first column is words, the others are figures."""
+    alignment = ["---", *["---:"] * (len(headings) - 1)]
+    lines = [line(headings), line(alignment)]
+    for row in rows:
+        lines.append(line(row))
     return "\n".join(lines)
 
 
-def spread(values: list[float], digits: int) -> str:
-    median, low, high = (f"{value:.{digits}f}" for value in values)
-    return f"{median} ({low} to {high})"
+def line(cells: Sequence[str]) -> str:
+    inner = " | ".join(cells)
+    return f"| {inner} |"
 
 
-def line(name: str, cells: Iterable[str]) -> str:
-    return f"| {' | '.join([name, *cells])} |"
-
-
-def scaled_decoding() -> str:
-    lines = ["| | decoding, ms | scaled, ms | gain end to end | agreement |", "| --- | ---: | ---: | ---: | ---: |"]
-    for name, each in read("scaled_decoding")["workloads"].items():
-        full, scaled = (1000 * each["decoding"][way] for way in ("full", "scaled"))
-        hits, trials, *_ = each["agreement"]
-        lines.append(line(name, [f"{full:.1f}", f"{scaled:.1f}", f"{each['gain']:.1%}", f"{hits / trials:.1%}"]))
-    return "\n".join(lines)
-
-
-def chart(found: list[dict]) -> plt.Figure:
-    """Pictures a second, a panel a workload, ours in colour."""
+def chart(records: Sequence[Record]) -> Figure:
+    """Pictures a second, a panel a workload, each with its machine."""
     style()
-    figure, panels = plt.subplots(1, len(found), figsize=(11, 3.2), layout="constrained", squeeze=False)
-    for panel, record in zip(panels[0], found, strict=True):
-        rows = record["rows"][::-1]
-        rates = [row["pictures_per_second"] for row in rows]
-        colours = [COLOURS[0] if row["contender"].startswith("ours") else "#b0b0b0" for row in rows]
-        bars = panel.barh([row["contender"] for row in rows], rates, color=colours)
-        panel.bar_label(bars, [f"{row['times_default']:.1f}×" for row in rows], padding=3)
-        panel.set_xlim(0, max(rates) * 1.15)
-        panel.set_xlabel("pictures a second")
-        panel.set_title(TITLES[record["workload"]], fontsize=10)
+    figure, panels = plt.subplots(1, len(records), figsize=(11, 3.2), layout="constrained", squeeze=False)
+    for panel, record in zip(panels[0], records, strict=True):
+        draw_panel(panel, record)
     return figure
+
+
+def draw_panel(panel: Axes, record: Record) -> None:
+    """Bars with the fastest at the bottom, ours in colour."""
+    rows = record["rows"][::-1]
+    names = [row["contender"] for row in rows]
+    rates = [row["pictures_per_second"] for row in rows]
+    colours = [COLOURS[0] if is_ours(row) else GREY for row in rows]
+    bars = panel.barh(names, rates, color=colours)
+    panel.bar_label(bars, [f"{row['times_default']:.1f}×" for row in rows], padding=3)
+    panel.set_xlim(0, max(rates) * 1.15)
+    panel.set_xlabel("pictures a second")
+    title = TITLES[record["workload"]]
+    panel.set_title(f"{title}\n{machine_of(record)}", fontsize=10)
 
 
 if __name__ == "__main__":

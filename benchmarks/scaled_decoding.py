@@ -7,96 +7,121 @@ decoding is Pillow's `draft`, never below the size that the network's input want
 decoding with all cores plus the compiled network with all cores, as `tag_folder` does both in turns.
 """
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps
-from torch import Tensor
+from PIL import ExifTags, Image
 
 from wanwu_nb import ResidentModel
-from wanwu_nb.detections import Selection, detect
-from wanwu_nb.images import InputSpec, decode, fit, place
-from wanwu_nb.quality import agreement_of
-from wanwu_nb.resident import full_batch, unpacked
-from wanwu_nb.results import objects
-from wanwu_nb.tagging import threads
-from wanwu_nb.tuning import environment, forward_seconds, usable_cores
+from wanwu_nb.detections import Selection, Tag
+from wanwu_nb.fitting import InputSpec, fit, place
+from wanwu_nb.hardware import usable_cores
+from wanwu_nb.images import Picture, decode, read
+from wanwu_nb.process import single_core_threads
+from wanwu_nb.quality.agreement import Share, agreement
+from wanwu_nb.tagger import Failed, Tagger
+from wanwu_nb.tuning import forward_seconds
 
+from . import harness
 from .workloads import WORKLOADS, pictures
 
 BATCH_SIZE, REPEATS = 8, 5
+DECODED = 64  # pictures that decoding is timed on
+Way = Callable[[Path, InputSpec, str], Picture]
 
 
-def full(path: Path, spec: InputSpec) -> Tensor:
-    return fit(decode(path), spec)[0]
-
-
-def scaled(path: Path, spec: InputSpec) -> Tensor:
+def read_scaled(folder: Path, spec: InputSpec, name: str) -> Picture:
     """Decoded at 1/2, 1/4 or 1/8, the smallest that is not below what the input wants, and resized from there."""
-    with Image.open(path) as file:
-        wanted = place(*upright_size(file), spec).scaled
-        file.draft("RGB", wanted[::-1] if turned(file) else wanted)
-        return fit(torch.from_numpy(np.array(ImageOps.exif_transpose(file))).permute(2, 0, 1), spec)[0]
+    with Image.open(folder / name) as file:
+        turned = is_turned(file)
+        placement = place(*swapped(file.size, turned), spec)
+        file.draft("RGB", swapped(placement.scaled, turned))
+        image, _ = fit(decode(file), spec)
+    return Picture(name, None, image, placement)
 
 
-def turned(file: Image.Image) -> bool:
-    return file.getexif().get(274, 1) >= 5  # EXIF orientations that swap width and height
+def is_turned(file: Image.Image) -> bool:
+    """Width and height of what is stored are swapped in the upright picture."""
+    orientation: int = file.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation >= 5
 
 
-def upright_size(file: Image.Image) -> tuple[int, int]:
-    return file.size[::-1] if turned(file) else file.size
+def swapped(size: tuple[int, int], turned: bool) -> tuple[int, int]:
+    width, height = size
+    if turned:
+        return height, width
+    return width, height
+
+
+WAYS: dict[str, Way] = {"full": read, "scaled": read_scaled}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", type=Path)
-    given = parser.parse_args()
-    record = {"workloads": {name: measure(name) for name in ("resnest101", "demo")}, "environment": environment()}
-    if given.record:
-        given.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    options = harness.command_line(__doc__).parse_args()
+    workloads = {workload: measure(workload) for workload in ("resnest101", "demo")}
+    if options.record:
+        harness.write_record(options.record, {"workloads": workloads})
 
 
-def measure(workload: str) -> dict:
+def measure(workload: str) -> dict[str, Any]:
     model = ResidentModel.load(str(WORKLOADS[workload].folder()))
     paths = pictures()
-    ways: dict[str, Callable] = {"full": full, "scaled": scaled}
-    found, times = {}, {way: [] for way in ways}
-    with threads("decode", usable_cores()) as pool:
-        for _ in range(REPEATS):
-            for way, read in ways.items():
-                started = time.perf_counter()
-                list(pool.map(partial(read, spec=model.checkpoint.spec), paths[:64]))
-                times[way].append((time.perf_counter() - started) / 64)
-    model.compile(BATCH_SIZE)
+    decoding = decoding_seconds(paths[:DECODED], model.checkpoint.spec)
+    problem = model.compile(BATCH_SIZE)
+    assert not problem, problem
     forward = forward_seconds(model, BATCH_SIZE) / BATCH_SIZE
-    for way, read in ways.items():
-        found[way] = tags(model, [read(path, model.checkpoint.spec) for path in paths], paths)
-    agreed = agreement_of(zip(found["full"], found["scaled"], strict=True))
-    decoding = {way: statistics.median(values) for way, values in times.items()}
     gain = (decoding["full"] + forward) / (decoding["scaled"] + forward) - 1
-    before, after = (f"{1000 * decoding[way]:.2f}" for way in ways)
-    print(f"{workload}: decoding {before} → {after} ms, {gain:.1%} end to end")
-    print(f"    agreement on {len(paths)} pictures {agreed.value:.2%} ({agreed.low:.2%} to {agreed.high:.2%})")
+    share = agreement_of_ways(model, paths)
+    full, scaled = 1000 * decoding["full"], 1000 * decoding["scaled"]
+    print(f"{workload}: decoding {full:.2f} → {scaled:.2f} ms, {gain:.1%} end to end")
+    print(f"    agreement on {len(paths)} pictures {share.value:.2%} ({share.low:.2%} to {share.high:.2%})")
+    agreed = [share.hits, share.trials, share.low, share.high]
     return {"decoding": decoding, "forward": forward, "gain": gain, "pictures": len(paths), "agreement": agreed}
 
 
-def tags(model: ResidentModel, inputs: list[Tensor], paths: list[Path]) -> list[list[dict]]:
-    found = []
-    for start in range(0, len(inputs), BATCH_SIZE):
-        part = inputs[start : start + BATCH_SIZE]
-        placements = [
-            place(*upright_size(Image.open(path)), model.checkpoint.spec) for path in paths[start : start + BATCH_SIZE]
-        ]
-        raw = unpacked(model.launch(full_batch(part, BATCH_SIZE)))
-        found += [objects(each) for each in detect(raw, placements, model.checkpoint.labels, Selection())]
-    return found
+def decoding_seconds(paths: list[Path], spec: InputSpec) -> dict[str, float]:
+    """Seconds a picture each way takes with all cores: medians, the ways in turns."""
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    with single_core_threads("decode", usable_cores()) as pool:
+        for _ in range(REPEATS):
+            for way in WAYS:
+                started = time.perf_counter()
+                read_all(pool, paths, spec, way)
+                seconds[way].append((time.perf_counter() - started) / len(paths))
+    return {way: statistics.median(values) for way, values in seconds.items()}
+
+
+def read_all(pool: ThreadPoolExecutor, paths: list[Path], spec: InputSpec, way: str) -> list[Picture]:
+    names = [path.name for path in paths]
+    read_one = partial(WAYS[way], paths[0].parent, spec)
+    return list(pool.map(read_one, names))
+
+
+def agreement_of_ways(model: ResidentModel, paths: list[Path]) -> Share:
+    tags = {}
+    for way in WAYS:
+        with single_core_threads("decode", usable_cores()) as pool:
+            read_pictures = read_all(pool, paths, model.checkpoint.spec, way)
+        tags[way] = tag(model, read_pictures)
+    share = agreement(zip(tags["full"], tags["scaled"], strict=True))
+    assert share is not None, "no object in any picture"
+    return share
+
+
+def tag(model: ResidentModel, read_pictures: list[Picture]) -> list[list[Tag]]:
+    """The tags of each picture, at the package's own threshold."""
+    tagger = Tagger(model, Selection(), BATCH_SIZE)
+    tags = []
+    for launched in tagger.launch(read_pictures):
+        for result in launched.results():
+            assert not isinstance(result, Failed), result
+            tags.append(result.objects)
+    return tags
 
 
 if __name__ == "__main__":

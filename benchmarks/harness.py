@@ -1,0 +1,91 @@
+"""What the benchmarks share: the command line, a measurement in a process of its own, and the record of a run.
+
+A benchmark measures in child processes, so that neither memory nor settings of one measurement reach the next. A child
+is the benchmark itself, called with `--child` and what to measure; it answers with JSON in its last line.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wanwu_nb.hardware import environment
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+LAST_WORDS = 3_000  # characters of a failed child's standard error that are shown
+
+
+def command_line(description: str | None, record: str = "JSON file for the figures") -> argparse.ArgumentParser:
+    """Returns the parser of a benchmark: `--record`, and `--child …` for what a child process is to measure."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", type=Path, help=record)
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    return parser
+
+
+def answer(result: Any) -> None:
+    """Print what a child measured, for the process that called it."""
+    print(json.dumps(result))
+
+
+def run_child(
+    module: str, arguments: Sequence[str | Path], variables: Mapping[str, str] | None = None, checkout: Path = ROOT
+) -> Any:
+    """Run `python -m MODULE --child ARGUMENTS…` in `checkout`, and return its answer.
+
+    `variables` are added to the environment. Raises RuntimeError, with what the child last said, where it fails.
+    """
+    words = [str(argument) for argument in arguments]
+    command = [sys.executable, "-m", module, "--child", *words]
+    done = subprocess.run(command, cwd=checkout, env=surroundings(variables), capture_output=True, text=True)
+    if done.returncode:
+        what = " ".join(words)
+        raise RuntimeError(f"{module} failed on {what}:\n{done.stderr[-LAST_WORDS:]}")
+    last_line = done.stdout.splitlines()[-1]
+    return json.loads(last_line)
+
+
+def surroundings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns this process's environment with `variables` added."""
+    return {**os.environ, **(variables or {})}
+
+
+def write_record(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write a benchmark's figures, and the machine and versions they were measured with, as JSON."""
+    record = {**figures, "environment": environment()}
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Returns a benchmark's record as `write_record` left it."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def machine_of(record: Mapping[str, Any]) -> str:
+    """Returns the machine a record names, in words, as in "2 cores of Intel Xeon (AVX2, AMX_BF16)"."""
+    machine = record["environment"]
+    words = f"{machine['cores']} cores of {machine['cpu']}"
+    instructions = machine.get("instructions", "")  # older records do not have them
+    if instructions:
+        words = f"{words} ({instructions})"
+    if machine["gpu"]:
+        words = f"{machine['gpu']}, {words}"
+    return words
+
+
+def one_machine(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the machine that all records, by name, were measured on. Raises ValueError where they differ."""
+    machines = {name: machine_of(record) for name, record in records.items()}
+    different = set(machines.values())
+    if len(different) > 1:
+        measured = "; ".join(f"{name} on {machine}" for name, machine in machines.items())
+        raise ValueError(f"one table cannot hold records of two machines ({measured}): measure them anew on one")
+    return different.pop()

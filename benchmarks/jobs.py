@@ -1,0 +1,56 @@
+"""What every contender is given and gives: the same job, and what is timed of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from wanwu_nb import ResidentModel
+from wanwu_nb.checkpoints import Contract, open_checkpoint
+from wanwu_nb.hardware import choose_device
+from wanwu_nb.method.job import Job, half_of
+
+BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A contender that has loaded and warmed up: `run` is what is timed; `limit` measures what no loop gets below."""
+
+    run: Callable[[], object]
+    limit: Callable[[], dict[str, float]] | None = None
+
+
+def job_of(folder: Path, pictures: list[Path], output: Path) -> Job:
+    """The job with the pickled module, as everybody's script has it: labels and input spec as in our folder."""
+    checkpoint = open_checkpoint(str(folder))
+    device = choose_device().value
+    return Job(
+        image_dir=pictures[0].parent,
+        names=[path.name for path in pictures],
+        output=output,
+        open_network=partial(open_pickled, folder / "pickled" / "module.pth"),
+        open_resident=partial(ResidentModel.load, str(folder)),
+        spec=checkpoint.spec,
+        labels=checkpoint.labels,
+        device=device,
+        half=half_of(device),
+        batch_size=BATCH_SIZE,
+    )
+
+
+def open_pickled(path: Path) -> nn.Module:
+    network = torch.load(path, map_location="cpu", weights_only=False)
+    return Contract(network)
+
+
+def first_batch(job: Job) -> Job:
+    """What a contender warms up with."""
+    return replace(job, names=job.names[:BATCH_SIZE])
+
+
+def dtype_of(precision: str, job: Job) -> torch.dtype:
+    return job.half if precision == "half" else torch.float32
