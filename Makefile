@@ -1,8 +1,12 @@
 # Each target builds .venv when it is missing or older than the lists of packages.
 PYTHON ?= python3
 BIN := .venv/bin
+RESULTS := benchmarks/results
 
-.PHONY: tag test lab notebooks lint lock accuracy bench
+.PHONY: help tag test lab notebooks accuracy bench lint lock
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tag: .venv/built  ## tag the demo pictures; results in runs/tags
 	@mkdir -p runs
@@ -18,26 +22,30 @@ notebooks: .venv/built  ## run the notebooks on their defaults and keep the outp
 	$(BIN)/python tests/execute_notebooks.py
 
 accuracy: .venv/built  ## recall, precision and mAP of the demo detector on scenes it has never seen
-	$(BIN)/python -m wanwu_nb.demo.accuracy --record benchmarks/results/demo_accuracy.json
+	$(BIN)/python -m wanwu_nb.demo.accuracy --record $(RESULTS)/demo_accuracy.json
 
-bench: .venv/built  ## speed, memory and cold start against what people use instead; the README's figures anew
+bench: .venv/built  ## everything that the pages show, measured on this machine; the pages' figures anew
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	$(BIN)/python -m benchmarks.speed --record benchmarks/results
-	$(BIN)/python -m benchmarks.memory --record benchmarks/results/memory.json
-	$(BIN)/python -m benchmarks.cold_start --record benchmarks/results/cold_start.json
-	$(BIN)/python -m benchmarks.clock --record benchmarks/results/clock.json
+	$(BIN)/python -m benchmarks.speed --record $(RESULTS)
+	$(BIN)/python -m benchmarks.memory --record $(RESULTS)/memory.json
+	$(BIN)/python -m benchmarks.cold_start --record $(RESULTS)/cold_start.json
+	$(BIN)/python -m benchmarks.clock --record $(RESULTS)/clock.json
+	$(BIN)/python -m benchmarks.choices --record $(RESULTS)/choices.json
+	$(BIN)/python -m benchmarks.scaled_decoding --record $(RESULTS)/scaled_decoding.json
 	$(BIN)/python -m benchmarks.readme
 
-lint: .venv/built
+lint: .venv/built  ## what is found without running: style, form, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 lock: .venv/built  ## write the installed versions to constraints.txt
+	$(BIN)/pip install --quiet --editable '.[notebooks,test,bench]'
 	$(BIN)/pip freeze --exclude-editable | sed 's/ @ .*//' > constraints.txt
 
 .venv/built: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
 		{ echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python3.11 …"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lab,test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebooks,test]'
 	@touch $@
