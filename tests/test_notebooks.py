@@ -9,18 +9,19 @@ import sys
 
 import nbformat
 import pytest
-from conftest import NOTEBOOKS, SCENES, TAG_BATCH, contents, papermill
+from conftest import NOTEBOOKS, SCENES, contents, papermill
 from execute_notebooks import normalised
 from model_files import classifier
+from PIL import Image
 
-from wanwu_nb.settings import ProfileSettings, Settings, SpeedUpSettings
+from wanwu_nb import settings
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
 PROFILE, SPEED_UP = NOTEBOOKS / "01_profile_baseline.ipynb", NOTEBOOKS / "02_speed_up.ipynb"
 
 
-def test_there_are_notebooks():
-    assert TAG_BATCH in ALL
+def test_every_notebook_has_its_settings():
+    assert [path.stem for path in ALL] == sorted(settings.NOTEBOOKS)
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
@@ -32,7 +33,8 @@ def test_committed_notebooks_are_executed_and_normalised(path):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
     compared = [cell for cell in code if "nbval-check-output" in cell.metadata.get("tags", [])]
-    assert compared and all(cell.outputs for cell in compared), "nbval compares nothing"
+    assert compared, "nbval compares nothing"
+    assert all(cell.outputs for cell in compared), "nbval compares nothing"
     assert not any("/root/" in str(cell) or "/home/" in str(cell) for cell in notebook.cells)
 
 
@@ -57,7 +59,7 @@ def test_nbval(path, tmp_path):
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_the_parameters_cell_is_the_settings(path):
     """Same names, order, defaults and help; one a line, as `papermill --help-notebook` reads them."""
-    kind = {"01_profile_baseline": ProfileSettings, "02_speed_up": SpeedUpSettings, "03_tag_batch": Settings}[path.stem]
+    kind = settings.NOTEBOOKS[path.stem]
     notebook = nbformat.read(path, as_version=4)
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     lines = [
@@ -89,7 +91,8 @@ def test_papermill_with_other_parameters_from_another_folder(scenes, tmp_path):
 )
 def test_papermill_stops_at_wrong_parameters(tmp_path, arguments, says):
     run = papermill(tmp_path, "-p", "demo_images", "1", *arguments)
-    assert run.returncode != 0 and says in run.stderr
+    assert run.returncode == 1
+    assert says in run.stderr
     assert not (tmp_path / "runs").exists()
 
 
@@ -99,9 +102,29 @@ def test_papermill_fails_when_too_many_pictures_did_but_writes_the_rest(scenes, 
     shutil.copy(next(scenes.glob("*.jpg")), folder / "good.jpg")
     (folder / "bad.jpg").write_text("no picture")
     run = papermill(tmp_path, "-p", "image_dir", "pictures")
-    assert run.returncode != 0 and "1 of 2 pictures failed" in run.stderr
+    assert run.returncode == 1
+    assert "1 of 2 pictures failed" in run.stderr
     summary = json.loads((tmp_path / "runs/tags/summary.json").read_text(encoding="utf-8"))
     assert (summary["processed"], summary["failed"]) == (1, 1)
+
+
+def test_a_picture_that_has_left_an_inbox_does_not_stop_the_next_night(scenes, tmp_path):
+    """The sheet shows this run's pictures, not all that were ever tagged into the folder."""
+    first, second, third = sorted(scenes.glob("*.jpg"))[:3]
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for tonight in ((first, second), (third,)):
+        for path in inbox.iterdir():
+            path.unlink()
+        for path in tonight:
+            shutil.copy(path, inbox)
+        run = papermill(tmp_path, "-p", "image_dir", "inbox")
+        assert run.returncode == 0, run.stderr[-3000:]
+    assert len(contents(tmp_path / "runs/tags")) == 3
+    summary = json.loads((tmp_path / "runs/tags/summary.json").read_text(encoding="utf-8"))
+    assert (summary["total_images"], summary["processed"]) == (1, 1)
+    with Image.open(tmp_path / "runs/tags/contact_sheet.jpg") as sheet:
+        assert sheet.height < sheet.width / 3  # one row, for one picture
 
 
 @pytest.mark.parametrize("path", [PROFILE, SPEED_UP], ids=lambda path: path.stem)
@@ -121,9 +144,11 @@ def test_the_teaching_notebooks_take_other_models_and_pictures_and_their_first_c
     streams = [output for output in outputs if output.output_type == "stream"]
     assert not [output.text for output in streams if output.name == "stderr"]
     printed = "".join(output.text for output in streams)
-    assert "3 pictures" in printed and "% of the time" in printed
+    assert "3 pictures" in printed
+    assert "% of the time" in printed
     if path == SPEED_UP:
-        assert "no ground truth" in printed and "left out by the parameter steps" in printed
+        assert "no ground truth" in printed
+        assert "left out by the parameter steps" in printed
         assert "no step surely changes more tags" in printed
 
 
@@ -143,7 +168,8 @@ def test_the_verdict_fails_the_run_after_all_else_is_shown(scenes, tmp_path, net
     subprocess.run([sys.executable, "-c", make], cwd=tmp_path, env=os.environ | environment, check=True)
     arguments = "-p", "image_dir", scenes, "-p", "model", "odd.pth", "-p", "trust_pickle", "true", "-p", "repeats", "1"
     run = papermill(tmp_path, *arguments, "-p", "steps", "batched", notebook=SPEED_UP, environment=environment)
-    assert run.returncode != 0 and says in run.stderr
+    assert run.returncode == 1
+    assert says in run.stderr
     code = [cell for cell in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells if cell.cell_type == "code"]
     assert [bool(cell.metadata.papermill.exception) for cell in code[-2:]] == [False, True]
 
@@ -176,4 +202,5 @@ class TooLarge(Odd):
 )
 def test_the_speed_up_stops_at_wrong_parameters_before_anything_is_measured(tmp_path, arguments, says):
     run = papermill(tmp_path, *arguments, notebook=SPEED_UP)
-    assert run.returncode != 0 and says in run.stderr
+    assert run.returncode == 1
+    assert says in run.stderr
