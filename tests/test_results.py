@@ -12,8 +12,9 @@ from wanwu_nb.detections import Detections, Selection
 from wanwu_nb.errors import MissingFile, ResultsError
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import FileVersion, version_of
+from wanwu_nb.ledger import read_ledger
 from wanwu_nb.output_folder import OutputFolder
-from wanwu_nb.results import read_ledger, read_result, run_key
+from wanwu_nb.results import read_result, run_key
 from wanwu_nb.summary import Summary
 from wanwu_nb.tagger import Failed, Tagged
 
@@ -81,7 +82,7 @@ def test_failed_pictures_are_tried_again_and_leave_no_old_result(tmp_path, versi
     assert not (tmp_path / "out/images/a.jpg.json").exists()
     with output(tmp_path) as out:
         assert not out.done("a.jpg", version)
-    entries, _ = read_ledger(tmp_path / "out/ledger.jsonl")
+    entries = read_ledger(tmp_path / "out/ledger.jsonl").entries
     assert entries["a.jpg"]["stage"] == "decode"
     assert entries["a.jpg"]["reason"] == EMPTY
 
@@ -231,6 +232,7 @@ def test_a_folder_without_results_says_so(tmp_path):
 
 def summary(**more) -> Summary:
     counts = dict.fromkeys(("total_images", "processed", "resumed", "failed", "objects", "invalid"), 0)
+    counts |= {"orphaned": 0, "started": "then", "finished": "now", "complete": True}
     texts = {name: Choice("x", "why") for name in ("device", "precision", "decoder")}
     numbers = {name: Choice(4, "why") for name in ("batch_size", "workers", "round_size", "rounds_ahead")}
     rest = {"labels": {}, "seconds": 1.0, "images_per_second": 0.0, "model": {}, "settings": {}, "environment": {}}

@@ -14,10 +14,12 @@ from torchvision.ops import nms
 
 from wanwu_nb import tag_folder
 from wanwu_nb.detections import Selection, pack
+from wanwu_nb.errors import DeviceError
 from wanwu_nb.fitting import InputSpec, fit
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import Picture, decode
-from wanwu_nb.results import result_record, run_key, to_json
+from wanwu_nb.jsons import to_json
+from wanwu_nb.results import result_record, run_key
 from wanwu_nb.tagger import Failed, Tagged, Tagger, full_batch
 
 SMALL = InputSpec(8, 8, "stretch", (0.5,) * 3, (0.5,) * 3)
@@ -81,7 +83,7 @@ def test_a_lost_device_stops_the_run_and_keeps_what_was_done(scenes, tmp_path):
         return real(batch)
 
     broken.launch = launch
-    with pytest.raises(torch.AcceleratorError):
+    with pytest.raises(DeviceError, match=r"the device was lost \(CUDA error: unspecified launch failure\): what is"):
         tag_folder(broken, scenes, tmp_path / "out", batch_size=2)
     assert len(contents(tmp_path / "out")) == 4
     assert not (tmp_path / "out/summary.json").exists()

@@ -9,6 +9,7 @@
     ├── MeasurementError     a measurement that is not possible   (ValueError)
     ├── MissingFile          what is not there                    (FileNotFoundError)
     ├── NotAFolder           a file where a folder was expected   (NotADirectoryError)
+    ├── DeviceError          a device that was lost               (RuntimeError)
     └── OutputError          a folder that cannot be written      (OSError)
         └── OutputBusy       a folder that another run writes to  (BlockingIOError)
 
@@ -56,6 +57,10 @@ class MissingFile(WanwuError, FileNotFoundError):
 
 class NotAFolder(WanwuError, NotADirectoryError):
     """A file where a folder was expected."""
+
+
+class DeviceError(WanwuError, RuntimeError):
+    """A device that was lost in the middle of a run."""
 
 
 class OutputError(WanwuError, OSError):

@@ -1,70 +1,122 @@
 """The output folder of one run: results are put, the ledger notes them, a stopped run goes on from there.
 
 Files are written under a temporary name and moved into place: a reader never sees half a file, whenever the run is
-killed. The ledger is append-only, a line a picture; a torn last line is passed over.
+killed. What concerns one picture fails that picture; what concerns all of them ends the run, in one sentence.
 """
 
 import codecs
 import csv
 import errno
 import io
+import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
-from filelock import FileLock, Timeout
-
-from .errors import OutputBusy, OutputError
+from .file_systems import Names, concerns_one_name, one_sentence
 from .images import FileVersion
-from .results import FAILURES, FORMAT, LABELS, LEDGER, SUMMARY, json_path, read_ledger, result_record, to_json
+from .jsons import to_json
+from .ledger import Entry, Ledger, compact, read_ledger
+from .locking import FolderLock
+from .results import FORMAT, LEDGER, json_path, result_record
 from .summary import Summary
 from .tagger import Failed, Tagged
 
-NAME_TROUBLE = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
+LABELS, SUMMARY, FAILURES, ORPHANS = "labels.json", "summary.json", "failures.csv", "orphans"
+PREVIOUS = {SUMMARY: "summary.previous.json", FAILURES: "failures.previous.csv"}
+
+
+def set_aside_summary(folder: str | Path) -> None:
+    """A run begins: the last one's summary.json becomes summary.previous.json, so that it is never taken for today's.
+
+    Does nothing where there is none. Raises OutputBusy where another run is writing there, OutputError where that
+    cannot be done.
+
+    >>> set_aside_summary("runs/tags")
+    """
+    path = Path(folder).absolute()
+    if not (path / SUMMARY).exists():
+        return
+    lock = FolderLock(path)
+    with one_sentence(path):
+        lock.acquire()
+        try:
+            _set_aside(path)
+        finally:
+            lock.release()
+
+
+def _set_aside(folder: Path) -> None:
+    """Whoever reads the ledger must still see that the run was complete: version 0.1 had no line for it."""
+    summary = folder / SUMMARY
+    if not summary.exists():
+        return
+    with suppress(ValueError):
+        content = json.loads(summary.read_bytes())
+        if "complete" not in content:
+            with Ledger(folder / LEDGER) as ledger:
+                ledger.note({"complete": True})
+    for name, previous in PREVIOUS.items():
+        with suppress(FileNotFoundError):
+            os.replace(folder / name, folder / previous)
 
 
 class OutputFolder:
     """The output folder of one run: what is finished already, where new results go, and the counts so far.
 
-    Opening it checks that it can be written and that no other run is writing there, removes the last run's summary.json
-    (there, it means complete) and reads the ledger. `bits` are those that a stopped run noted with `begin`: what
-    decides how a result is rounded. After a complete run there are none to keep to. One thread puts all results.
+    Opening it checks that it can be written and that no other run is writing there, sets the last summary aside and
+    reads the ledger. `bits` are those that a stopped run noted with `begin`: what decides how a result is rounded.
+    After a complete run there are none to keep to. One thread puts all results.
 
-    >>> with OutputFolder("runs/tags", key) as output:
+    >>> with OutputFolder("runs/tags", key, "photos") as output:
     ...     output.put(tagged)
     """
 
-    def __init__(self, folder: str | Path, key: str):
+    def __init__(self, folder: str | Path, key: str, image_dir: str | Path = ""):
         self.folder = Path(folder).absolute()
         self.key = key
-        self.processed = self.resumed = self.invalid = 0
+        self.processed = self.resumed = self.orphaned = self.invalid = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
+        self.notes: list[str] = []  # what whoever looks on should know
+        self._images = self.folder / "images"
+        self._partial = self.folder / ".partial"
         self._writer = 0
-        try:
-            self._open()
-        except Timeout:
-            raise OutputBusy(f"another run is writing to {self.folder}: wait, or choose another output_dir") from None
-        except OSError as error:
-            reason = f"output folder {self.folder} cannot be written ({error.strerror}): choose another output_dir"
-            raise OutputError(reason) from None
+        self._lock = FolderLock(self.folder)
+        with one_sentence(self.folder, "choose another output_dir"):
+            self._images.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+            try:
+                self._open(str(image_dir))
+            except BaseException:
+                self._lock.release()
+                raise
 
-    def _open(self) -> None:
-        images = self.folder / "images"
-        images.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / ".lock")
-        self._lock.acquire(timeout=0)
-        summary, ledger = self.folder / SUMMARY, self.folder / LEDGER
-        self._entries, self.bits = read_ledger(ledger, self.key)
-        if summary.exists():
-            self.bits = {}
-        self._ledger = _open_ledger(ledger)
-        summary.unlink(missing_ok=True)
+    def _open(self, image_dir: str) -> None:
+        if self._lock.note:
+            self.notes.append(self._lock.note)
+        _set_aside(self.folder)
+        path = self.folder / LEDGER
+        self._known = read_ledger(path)
+        compact(path, self._known)
+        self._entries = self._known.entries
+        self.bits = self._known.bits.get(self.key, {})
+        self._image_dir, before = image_dir, self._known.image_dir
+        self.same_folder_as_before = image_dir == before
+        self._ledger = Ledger(path)
+        if not self.same_folder_as_before:
+            self._ledger.note({"image_dir": image_dir})
+            if before:
+                self.notes.append(f"the pictures of the run before lay in {before}: its results stay as they are")
+        self._names = Names(self.folder, self._finished())
+
+    def _finished(self) -> list[str]:
+        return [image for image, entry in self._entries.items() if entry["status"] == "done"]
 
     def __enter__(self) -> "OutputFolder":
         return self
@@ -72,7 +124,10 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._ledger.close()
+        with suppress(OSError):
+            self._ledger.close()
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
         self._lock.release()
 
     def begin(self, bits: Mapping[str, Any], labels: Mapping[int, str]) -> None:
@@ -80,17 +135,17 @@ class OutputFolder:
         in_order = sorted(labels.items())
         names = {str(class_id): name for class_id, name in in_order}
         content = to_json(names)
-        self._move_into_place(content, self.folder / LABELS)
-        if bits and bits != self.bits:
-            line = {"format": FORMAT, "key": self.key, "choices": dict(bits)}
-            self._note(line)
+        with one_sentence(self.folder):
+            self._move_into_place(content, self.folder / LABELS)
+            if bits and bits != self.bits:
+                self._ledger.note({"format": FORMAT, "key": self.key, "choices": dict(bits)})
 
     def done(self, image: str, version: FileVersion | None) -> bool:
         """Returns whether the picture is finished: today's key, the file unchanged, its JSON there and whole."""
         entry = self._entries.get(image)
         if version is None or entry is None:
             return False
-        if entry["status"] != "done" or entry["key"] != self.key:
+        if entry["status"] == "failed" or entry["key"] != self.key:
             return False
         if (entry["size"], entry["mtime"]) != (version.size, version.mtime_ns):
             return False
@@ -101,19 +156,53 @@ class OutputFolder:
         return bool(size == entry["bytes"])
 
     def count_resumed(self, image: str) -> None:
-        """Count a picture that is done, with what was found in it then."""
+        """Count a picture that is done, with what was found in it then; one that has come back is noted as done."""
         entry = self._entries[image]
+        place = self._known.places[image]
         self.resumed += 1
         self.labels.update(entry["objects"])
         self.invalid += entry["invalid"]
+        if entry["status"] == "gone" or place not in ("", self._image_dir):
+            entry["status"] = "done"
+            with one_sentence(self.folder):
+                self._ledger.note(entry)
+
+    def note_orphans(self, names: Collection[str], move: bool = False) -> None:
+        """Note the results of pictures that are no longer among `names`, all there are in the folder, as gone.
+
+        They are kept, or moved to orphans/, and no reader of results sees them. Only those of this image_dir count.
+        """
+        there = set(names)
+        for image, entry in self._entries.items():
+            if image in there or entry["status"] == "failed":
+                continue
+            if self._known.places[image] not in ("", self._image_dir):
+                continue
+            self.orphaned += 1
+            if entry["status"] == "done":
+                with one_sentence(self.folder):
+                    self._set_aside_orphan(image, entry, move)
+
+    def _set_aside_orphan(self, image: str, entry: Entry, move: bool) -> None:
+        entry["status"] = "gone"
+        self._ledger.note(entry)
+        if move:
+            target = self.folder / ORPHANS / f"{image}.json"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.replace(json_path(self.folder, image), target)
 
     def put(self, result: Tagged | Failed) -> None:
-        """Put one picture's JSON into place, then its line into the ledger; of one that failed, the line alone."""
+        """Put one picture's JSON into place, then its line into the ledger; of one that failed, the line alone.
+
+        Raises OutputError for what concerns all pictures: a full disk, a folder that was removed.
+        """
         self._check_writer()
-        if isinstance(result, Tagged):
-            result = self._write(result)
-        if isinstance(result, Failed):
-            self._fail(result)
+        with one_sentence(self.folder):
+            if isinstance(result, Tagged):
+                result = self._write(result)
+            if isinstance(result, Failed):
+                self._fail(result)
 
     def _check_writer(self) -> None:
         """All files share one temporary name: two threads would take it from each other."""
@@ -123,14 +212,20 @@ class OutputFolder:
         assert self._writer == thread, "one thread puts all results of a run"
 
     def _write(self, tagged: Tagged) -> Tagged | Failed:
+        reason = self._names.trouble(tagged.image)
+        if reason:
+            return Failed(tagged.image, tagged.version, "write", reason)
         path = json_path(self.folder, tagged.image)
         content = to_json(result_record(tagged, self.key))
+        self._partial.write_bytes(content)
+        if not self._images.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._images))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._move_into_place(content, path)
+            os.replace(self._partial, path)
         except OSError as error:
-            if error.errno not in NAME_TROUBLE:
-                raise  # a full disk, say: the run cannot go on
+            if not concerns_one_name(error):
+                raise
             reason = f"its result cannot be named images/{tagged.image}.json: {error.strerror}"
             return Failed(tagged.image, tagged.version, "write", reason)
         counts = Counter(tagged.detections.names)
@@ -138,7 +233,7 @@ class OutputFolder:
         line["objects"] = counts
         line["invalid"] = tagged.invalid
         line["bytes"] = len(content)
-        self._note(line)
+        self._ledger.note(line)
         self.processed += 1
         self.invalid += tagged.invalid
         self.labels.update(counts)
@@ -153,15 +248,10 @@ class OutputFolder:
         line = _line(failed, self.key, "failed")
         line["stage"] = failed.stage
         line["reason"] = failed.reason
-        self._note(line)
-
-    def _note(self, line: Mapping[str, Any]) -> None:
-        content = to_json(line)
-        self._ledger.write(content)
-        self._ledger.flush()
+        self._ledger.note(line)
 
     def close(self, summary: Summary) -> None:
-        """Write failures.csv and, last of all, summary.json."""
+        """Write failures.csv, note that the run is complete and, last of all, write summary.json."""
         table = io.StringIO(newline="")
         rows = csv.writer(table)
         rows.writerow(("image", "reason"))
@@ -169,15 +259,16 @@ class OutputFolder:
         rows.writerows(in_order)
         text = table.getvalue()
         content = text.encode("utf-8", "backslashreplace")  # a file name may be no UTF-8
-        self._move_into_place(codecs.BOM_UTF8 + content, self.folder / FAILURES)  # the mark tells spreadsheets
         record = to_json(summary.record(), indent=1)
-        self._move_into_place(record, self.folder / SUMMARY)
+        with one_sentence(self.folder):
+            self._move_into_place(codecs.BOM_UTF8 + content, self.folder / FAILURES)  # the mark tells spreadsheets
+            self._ledger.note({"complete": True})
+            self._move_into_place(record, self.folder / SUMMARY)
 
     def _move_into_place(self, content: bytes, path: Path) -> None:
         """Write under a temporary name, then rename: whoever looks sees the old file or the new, never half."""
-        partial = self.folder / ".partial"
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        self._partial.write_bytes(content)
+        os.replace(self._partial, path)
 
 
 def _line(result: Tagged | Failed, key: str, status: str) -> dict[str, Any]:
@@ -186,13 +277,3 @@ def _line(result: Tagged | Failed, key: str, status: str) -> dict[str, Any]:
     size = version.size if version else None
     mtime = version.mtime_ns if version else None
     return {"image": result.image, "size": size, "mtime": mtime, "key": key, "status": status}
-
-
-def _open_ledger(path: Path) -> IO[bytes]:
-    """Open for appending; after a torn line, on a line of its own."""
-    ledger = open(path, "a+b")  # noqa: SIM115 (open as long as the run)
-    if ledger.tell():
-        ledger.seek(-1, os.SEEK_END)
-        if ledger.read() != b"\n":
-            ledger.write(b"\n")
-    return ledger

@@ -15,10 +15,11 @@ import numpy as np
 from .detections import Detections, Selection
 from .errors import MissingFile, ResultsError
 from .images import FileVersion
+from .ledger import read_ledger
 from .tagger import Tagged
 
 FORMAT = 1  # of the per-picture JSON; part of the key, so that another format is written anew
-LEDGER, LABELS, SUMMARY, FAILURES = "ledger.jsonl", "labels.json", "summary.json", "failures.csv"
+LEDGER = "ledger.jsonl"
 
 
 def run_key(fingerprint: str, precision: str, selection: Selection) -> str:
@@ -42,8 +43,8 @@ def read_results(output_dir: str | Path, images: Iterable[str] | None = None) ->
     """Yields a Tagged for each picture that the ledger calls done, by name, one at a time.
 
     `images`: only those of these pictures; the ledger knows all that were ever tagged into the folder. What lies below
-    images/ and is not in the ledger, or failed since, is passed over. Raises MissingFile where there is no ledger,
-    ResultsError for a JSON that is broken.
+    images/ and is not in the ledger, failed since, or belongs to a picture that has gone, is passed over. Raises
+    MissingFile where there is no ledger, ResultsError for a JSON that is broken.
 
     >>> for picture in read_results("runs/tags"):
     ...     print(picture.image, [tag.label for tag in picture.objects])
@@ -51,7 +52,7 @@ def read_results(output_dir: str | Path, images: Iterable[str] | None = None) ->
     ledger = Path(output_dir) / LEDGER
     if not ledger.exists():
         raise MissingFile(f"{ledger} does not exist: {output_dir} is no output folder of a run")
-    entries, _ = read_ledger(ledger)
+    entries = read_ledger(ledger).entries
     done = {image: entry for image, entry in entries.items() if entry["status"] == "done"}
     wanted = set(done)
     if images is not None:
@@ -141,40 +142,3 @@ def json_path(output_dir: Path, image: str) -> Path:
     """
     images = output_dir / "images"
     return images / f"{image}.json"
-
-
-def read_ledger(path: Path, key: str = "") -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Returns the last word on each picture, and the bits noted for `key`; lines that a kill tore are passed over.
-
-    >>> entries, bits = read_ledger(Path("runs/tags/ledger.jsonl"))
-    """
-    entries: dict[str, dict[str, Any]] = {}
-    bits: dict[str, Any] = {}
-    if not path.exists():
-        return entries, bits
-    for line in path.read_bytes().splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(entry, dict):
-            continue
-        if "image" in entry:
-            entries[entry["image"]] = entry
-        elif entry.get("key") == key:
-            bits = entry.get("choices", {})
-    return entries, bits
-
-
-def to_json(record: Mapping[str, Any], indent: int | None = None) -> bytes:
-    """Returns UTF-8, Chinese as Chinese, one line end; bytes of a file name that are no UTF-8 stay escaped.
-
-    >>> to_json({"label": "台灯"}).decode()
-    '{"label": "台灯"}\\n'
-    """
-    text = json.dumps(record, ensure_ascii=False, indent=indent)
-    try:
-        return f"{text}\n".encode()
-    except UnicodeEncodeError:
-        escaped = json.dumps(record, indent=indent)
-        return f"{escaped}\n".encode()

@@ -7,7 +7,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from .errors import SettingsError
@@ -67,7 +68,13 @@ class _Tagging(Settings):
     limit: int = Field(0, ge=0, description="only the first N pictures; 0: all")
 
 
-class TagSettings(_Tagging, _Folders):
+class AdvancedSettings(Settings):
+    """What is rarely set: keywords of `tag_folder`, and in notebook 03 lines of the parameter `advanced`."""
+
+    orphans: Literal["keep", "move"] = Field("keep", description='results of pictures that are gone: "keep" or "move"')
+
+
+class TagSettings(AdvancedSettings, _Tagging, _Folders):
     """What `tag_folder` takes."""
 
 
@@ -76,6 +83,20 @@ class TagBatchSettings(_Tagging, ModelSettings, _Folders):
 
     max_failed: float = Field(0.1, ge=0, le=1, description="the run fails above this share of failed pictures")
     demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn where image_dir is "demo"')
+    advanced: str = Field("", description='rarely set, as in "orphans: move": docs/reliability.md')
+
+    @field_validator("advanced")
+    @classmethod
+    def _check_advanced(cls, text: str) -> str:
+        _read_advanced(text)
+        return text
+
+    def part(self, kind: type[Settings]) -> dict[str, Any]:
+        """Returns those of these settings that `kind` has too, those of `advanced` among them."""
+        values = super().part(kind)
+        advanced = _read_advanced(self.advanced)
+        values.update(advanced.part(kind))
+        return values
 
 
 class ProfileSettings(_Model, _Pictures):
@@ -99,6 +120,20 @@ NOTEBOOKS: dict[str, type[Settings]] = {
     "02_speed_up": SpeedUpSettings,
     "03_tag_batch": TagBatchSettings,
 }
+
+
+def _read_advanced(text: str) -> AdvancedSettings:
+    """From YAML, a line a setting. Raises SettingsError."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = text
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        names = ", ".join(AdvancedSettings.model_fields)
+        raise SettingsError(f'advanced={text!r} is not lines of "name: value": known are {names}')
+    return check_settings(AdvancedSettings, **{str(name): value for name, value in values.items()})
 
 
 def check_settings(kind: type[Kind], **values: Any) -> Kind:
@@ -140,6 +175,8 @@ def _may_be_meant(name: str, value: object, kind: type[Settings]) -> bool:
 
 
 def _explain(problem: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
+    if isinstance(problem.get("ctx", {}).get("error"), SettingsError):
+        return str(problem["ctx"]["error"])  # of the lines in `advanced`, a sentence already
     name = str(problem["loc"][0])
     value = problem["input"]
     if problem["type"] == "extra_forbidden":

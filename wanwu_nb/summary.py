@@ -19,14 +19,20 @@ class TooManyFailed(WanwuError):
 class Summary:
     """Totals and choices of one run: total_images = processed + resumed + failed, always.
 
-    `labels` counts objects by name; `invalid`, what networks gave that cannot be, and was dropped (see Detections);
-    `settings` are those that were given, `device` to `rounds_ahead` what was chosen, each with its reason.
+    `started` and `finished` are UTC, ISO 8601; a summary that is there is that of a complete run. `labels` counts
+    objects by name; `invalid`, what networks gave that cannot be, and was dropped (see Detections); `orphaned`, results
+    of pictures that have left the folder; `settings` are those that were given, `device` to `rounds_ahead` what was
+    chosen, each with its reason.
     """
 
+    started: str
+    finished: str
+    complete: bool
     total_images: int
     processed: int
     resumed: int
     failed: int
+    orphaned: int
     objects: int
     labels: dict[str, int]
     invalid: int

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .detections import Detections, Selection, Tag, detect, unpack
-from .errors import ModelError, first_line
+from .errors import DeviceError, ModelError, first_line
 from .images import FileVersion, Picture
 
 NO_HALF_KERNEL = ("not implemented for 'BFloat16'", "not implemented for 'Half'")
@@ -90,7 +90,7 @@ class Tagger:
         """Start the pictures batch by batch; device work is only started, `Launched.results` waits for it.
 
         Yields the unreadable ones first, then batches in order. Raises ModelError for a network that needs another
-        precision, and torch.AcceleratorError where the device is lost.
+        precision, and DeviceError where the device is lost.
         """
         readable, unreadable = [], []
         for picture in pictures:
@@ -143,7 +143,8 @@ class Tagger:
             if any(words in problem.reason for words in NO_HALF_KERNEL):
                 raise ModelError(f"{problem.reason}: this network needs precision=fp32") from None
             if isinstance(error, torch.AcceleratorError) and not problem.is_memory:
-                raise  # the device is lost, and every batch to come with it
+                advice = "what is finished is kept; start a new process, and run again"
+                raise DeviceError(f"the device was lost ({problem.reason}): {advice}") from error
             return problem
 
 

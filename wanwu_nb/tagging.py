@@ -6,19 +6,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from .detections import Selection
 from .hardware import Choice, environment
 from .images import find_images, version_of
-from .output_folder import OutputFolder
+from .output_folder import OutputFolder, set_aside_summary
 from .process import single_core_threads
 from .progress import Progress
 from .reading import PictureReader, read_rounds
 from .resident import ResidentModel
 from .results import run_key
-from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, TagBatchSettings, TagSettings, check_settings
+from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, AdvancedSettings, TagBatchSettings, TagSettings, check_settings
 from .summary import Summary
 from .tagger import Launched, Tagger
 from .tuning import Plan, make_plan
@@ -41,19 +42,21 @@ def tag_folder(
     workers: int = 0,
     resume: bool = True,
     limit: int = 0,
+    orphans: str = "keep",
 ) -> Summary:
     """Tag every picture below `image_dir`: one JSON a picture below `output_dir`/images, and a summary.json.
 
     A picture that cannot be read or run is recorded with its reason, and the run goes on. Pictures done before by the
     same model and settings are left alone (`resume`). Stopped at any moment, everything finished is on disk, and the
-    next run goes on from there. `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. Returns
-    the totals. Raises MissingFile, NotAFolder, PicturesError, SettingsError or OutputError, with nothing written over,
+    next run goes on from there. Results of pictures that have left the folder are kept aside (`orphans`: "move" puts
+    them into orphans/). `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. Returns the
+    totals. Raises MissingFile, NotAFolder, PicturesError, SettingsError or OutputError, with nothing written over,
     for folders and settings that cannot be used.
 
     >>> tag_folder(model, "photos", "tags", conf_threshold=0.4).processed
     867
     """
-    started = time.perf_counter()
+    started, clock = datetime.now(UTC), time.perf_counter()
     settings = check_settings(
         TagSettings,
         image_dir=str(image_dir),
@@ -66,18 +69,24 @@ def tag_folder(
         workers=workers,
         resume=resume,
         limit=limit,
+        orphans=orphans,
     )
+    set_aside_summary(output_dir)
     names = find_images(settings.image_dir, settings.limit)
     selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
     key = run_key(model.checkpoint.fingerprint, model.precision.value, selection)
-    with OutputFolder(output_dir, key) as output:
+    with OutputFolder(output_dir, key, Path(image_dir).absolute()) as output:
         to_do = _unfinished(names, settings, output)
+        if output.same_folder_as_before and not settings.limit:
+            output.note_orphans(names, move=settings.orphans == "move")
         with Progress(len(names), output.resumed) as progress:
+            for note in output.notes:
+                progress.say(note)
             plan = make_plan(settings, model, to_do, output.bits, progress.say)
             output.begin(plan.bits() if to_do else {}, model.labels)
             plan = run_plan(plan, model, settings.image_dir, to_do, selection, output, progress)
-        seconds = time.perf_counter() - started
-        summary = _summarise(model, settings, plan, output, len(names), seconds)
+        seconds = time.perf_counter() - clock
+        summary = _summarise(model, settings, plan, output, len(names), started, seconds)
         output.close(summary)
     return summary
 
@@ -168,15 +177,26 @@ def _as_it_ended(plan: Plan, batch_size: int) -> Plan:
 
 
 def _summarise(
-    model: ResidentModel, settings: TagSettings, plan: Plan, output: OutputFolder, total: int, seconds: float
+    model: ResidentModel,
+    settings: TagSettings,
+    plan: Plan,
+    output: OutputFolder,
+    total: int,
+    started: datetime,
+    seconds: float,
 ) -> Summary:
     failed = len(output.failures)
     new = output.processed + failed
+    finished = started + timedelta(seconds=seconds)
     return Summary(
+        started=started.isoformat(timespec="seconds"),
+        finished=finished.isoformat(timespec="seconds"),
+        complete=True,
         total_images=total,
         processed=output.processed,
         resumed=output.resumed,
         failed=failed,
+        orphaned=output.orphaned,
         objects=output.labels.total(),
         labels=dict(output.labels.most_common()),
         invalid=output.invalid,
@@ -200,5 +220,6 @@ def _as_they_were_given(model: ResidentModel, settings: TagSettings) -> dict[str
     """The parameters of `load` and `tag_folder`, in the notebook's order."""
     values = model.opened.model_dump()
     values.update(settings.model_dump())
-    names = [name for name in TagBatchSettings.model_fields if name in values]
+    order = [*TagBatchSettings.model_fields, *AdvancedSettings.model_fields]
+    names = [name for name in order if name in values]
     return {name: values[name] for name in names}

@@ -1,0 +1,153 @@
+"""The ledger of an output folder: append-only, a line a picture or a fact of a run. The last line of a picture counts.
+
+{"image": …, "size": …, "mtime": …, "key": …, "status": "done", "objects": {…}, "invalid": …, "bytes": …}
+{"image": …, "size": …, "mtime": …, "key": …, "status": "failed", "stage": …, "reason": …}
+{"image": …, …, "status": "gone"}     as done, of a picture that has left its folder
+{"key": …, "choices": {…}}            how the run of this key rounds, for the one that goes on from it
+{"image_dir": …}                      the folder that the pictures of the lines below lie in
+{"complete": true}                    the run above came to its end
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .jsons import to_json
+
+COMPACT_ABOVE, COMPACT_TIMES = 1_000, 4  # lines; and how many times what is needed
+FILE = ("size", "mtime", "key")
+
+Entry = dict[str, Any]
+
+
+@dataclass
+class Contents:
+    """What a ledger says: the last word on each picture, how stopped runs round by key, where the pictures lie."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)  # picture → image_dir of its line, "" before any was noted
+    bits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    image_dir: str = ""
+    lines: int = 0
+
+    def needed(self) -> Iterator[Mapping[str, Any]]:
+        """Yields the lines that say the same, without what was said before."""
+        for key, choices in self.bits.items():
+            yield {"key": key, "choices": choices}
+        place = ""
+        for image in sorted(self.entries, key=lambda image: self.places[image]):
+            if self.places[image] != place:
+                place = self.places[image]
+                yield {"image_dir": place}
+            yield self.entries[image]
+        if self.image_dir != place:
+            yield {"image_dir": self.image_dir}
+
+
+def read_ledger(path: Path) -> Contents:
+    """Returns what the ledger says, an empty one where there is none.
+
+    Lines that a kill tore, and lines of another shape, are passed over.
+
+    >>> read_ledger(Path("runs/tags/ledger.jsonl")).entries["a.jpg"]["status"]
+    'done'
+    """
+    contents = Contents()
+    if not path.exists():
+        return contents
+    with open(path, "rb") as file:
+        for text in file:
+            contents.lines += 1
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                _take(contents, line)
+    return contents
+
+
+def _take(contents: Contents, line: Entry) -> None:
+    if _is_entry(line):
+        contents.entries[line["image"]] = line
+        contents.places[line["image"]] = contents.image_dir
+    elif isinstance(line.get("choices"), dict) and isinstance(line.get("key"), str):
+        contents.bits[line["key"]] = line["choices"]
+    elif isinstance(line.get("image_dir"), str):
+        contents.image_dir = line["image_dir"]
+    elif line.get("complete") is True:
+        contents.bits.clear()  # nothing is left to go on with
+
+
+def _is_entry(line: Entry) -> bool:
+    if not isinstance(line.get("image"), str):
+        return False
+    if any(name not in line for name in FILE):
+        return False
+    status = line.get("status")
+    if status == "failed":
+        return True
+    if status not in ("done", "gone"):
+        return False
+    counts = isinstance(line.get("objects"), dict)
+    return counts and isinstance(line.get("invalid"), int) and isinstance(line.get("bytes"), int)
+
+
+class Ledger:
+    """Open for appending, unbuffered: a line is with the system when `note` returns, so that a kill loses none.
+
+    >>> with Ledger(Path("runs/tags/ledger.jsonl")) as ledger:
+    ...     ledger.note({"complete": True})
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 (open as long as the run)
+        self._end_torn_line()
+
+    def _end_torn_line(self) -> None:
+        """What comes next stands on a line of its own."""
+        if self._file.tell() == 0:
+            return
+        self._file.seek(-1, os.SEEK_END)
+        if self._file.read() != b"\n":
+            self._file.write(b"\n")
+
+    def note(self, line: Mapping[str, Any]) -> None:
+        """Append a line. Raises OSError where it cannot be written whole; what was written then is a torn line."""
+        content = to_json(line)
+        while content:
+            written = self._file.write(content)
+            content = content[written:]
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def compact(path: Path, contents: Contents) -> bool:
+    """Write a ledger anew that is many times what it needs. Returns whether it was; a kill leaves the old one.
+
+    >>> compact(path, read_ledger(path))
+    False
+    """
+    needed = len(contents.entries) + len(contents.bits) + 1
+    if contents.lines < COMPACT_ABOVE or contents.lines < COMPACT_TIMES * needed:
+        return False
+    partial = path.with_name(f"{path.name}.compact")
+    with open(partial, "wb") as file:
+        for line in contents.needed():
+            file.write(to_json(line))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    return True
