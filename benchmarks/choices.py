@@ -9,10 +9,9 @@ undoes one choice. Compiling is timed with an empty cache and then again with wh
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from wanwu_nb.detections import Selection
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import find_images
 from wanwu_nb.output_folder import OutputFolder
-from wanwu_nb.process import INDUCTOR_CACHE, KEEP_FREED_MEMORY, single_core_threads
+from wanwu_nb.process import INDUCTOR_CACHE, KEEP_FREED_MEMORY
 from wanwu_nb.progress import Progress
 from wanwu_nb.results import run_key
 from wanwu_nb.settings import TagSettings
 from wanwu_nb.tagging import Threads, run_plan
+from wanwu_nb.threads import reading_threads
 from wanwu_nb.tuning import Plan, make_plan
 
 from . import harness
@@ -34,11 +34,8 @@ from .workloads import WORKLOADS, pictures
 BATCH_SIZE, COUNT, REPEATS = 8, 96, 3
 
 
-@contextmanager
-def threads_with_teams(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads as they come: each starts a team of torch threads of its own, one a core."""
-    with ThreadPoolExecutor(count, name) as pool:
-        yield pool
+# Threads as they come: each starts a team of torch threads of its own, one a core.
+threads_with_teams = partial(reading_threads, one_core_each=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Variant:
     """The loop with one choice undone: by fields of its plan, by its threads, or by a variable of its process."""
 
     plan: Mapping[str, Any] = field(default_factory=dict)
-    threads: Threads = single_core_threads
+    threads: Threads = reading_threads
     variables: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -2,8 +2,6 @@
 device.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 import torch
 from PIL import ExifTags, Image
@@ -12,6 +10,7 @@ from wanwu_nb import reading
 from wanwu_nb.fitting import InputSpec
 from wanwu_nb.images import read
 from wanwu_nb.reading import CPU_THREADS, NVJPEG, PictureReader, choose_decoder, read_on_gpu, read_rounds
+from wanwu_nb.threads import reading_threads
 
 SPEC = InputSpec(64, 64, "letterbox", (0.5,) * 3, (0.5,) * 3)
 
@@ -64,7 +63,7 @@ def test_rounds_come_whole_in_order_and_no_further_ahead_than_asked(folder, deco
             return super().start(pool, names)
 
     sizes, order = [], []
-    with ThreadPoolExecutor(2) as pool:
+    with reading_threads(2, 60) as pool:
         for pictures in read_rounds(Noting(folder, SPEC, "cpu", decoder), pool, names, round_size, ahead):
             sizes.append(len(pictures))
             order += [picture.name for picture in pictures]
@@ -74,7 +73,7 @@ def test_rounds_come_whole_in_order_and_no_further_ahead_than_asked(folder, deco
 
 
 def test_no_names_are_no_rounds(folder):
-    with ThreadPoolExecutor(1) as pool:
+    with reading_threads(1, 60) as pool:
         assert list(read_rounds(PictureReader(folder, SPEC, "cpu", CPU_THREADS), pool, [], 4, 2)) == []
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ from .summary import Summary
 from .tagger import Failed, Tagged
 
 LABELS, SUMMARY, FAILURES, ORPHANS = "labels.json", "summary.json", "failures.csv", "orphans"
+IN_FLIGHT = ".in_flight.json"
 PREVIOUS = {SUMMARY: "summary.previous.json", FAILURES: "failures.previous.csv"}
 
 
@@ -86,6 +87,7 @@ class OutputFolder:
         self.notes: list[str] = []  # what whoever looks on should know
         self._images = self.folder / "images"
         self._partial = self.folder / ".partial"
+        self._in_flight = self.folder / IN_FLIGHT
         self._writer = 0
         self._lock = FolderLock(self.folder)
         with one_sentence(self.folder, "choose another output_dir"):
@@ -114,9 +116,24 @@ class OutputFolder:
             if before:
                 self.notes.append(f"the pictures of the run before lay in {before}: its results stay as they are")
         self._names = Names(self.folder, self._finished())
+        self.suspects = self._read_suspects()
 
     def _finished(self) -> list[str]:
         return [image for image, entry in self._entries.items() if entry["status"] == "done"]
+
+    def _read_suspects(self) -> list[str]:
+        """Pictures that were in flight when a run died without a word, and those that ended one before."""
+        suspects = [image for image, entry in self._entries.items() if entry.get("ended_process")]
+        with suppress(FileNotFoundError, ValueError):
+            suspects += json.loads(self._in_flight.read_bytes())["names"]
+        return suspects
+
+    def note_in_flight(self, names: Sequence[str]) -> None:
+        """Write down which pictures are being read: should a decoder end the process, the next run asks one by one."""
+        partial = self._in_flight.with_suffix(".partial")
+        with one_sentence(self.folder):
+            partial.write_bytes(to_json({"names": list(names)}))
+            os.replace(partial, self._in_flight)
 
     def __enter__(self) -> "OutputFolder":
         return self
@@ -126,8 +143,9 @@ class OutputFolder:
     ) -> None:
         with suppress(OSError):
             self._ledger.close()
-        with suppress(OSError):
-            self._partial.unlink(missing_ok=True)
+        for path in (self._partial, self._in_flight):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         self._lock.release()
 
     def begin(self, bits: Mapping[str, Any], labels: Mapping[int, str]) -> None:
@@ -248,6 +266,8 @@ class OutputFolder:
         line = _line(failed, self.key, "failed")
         line["stage"] = failed.stage
         line["reason"] = failed.reason
+        if failed.ended_process:
+            line["ended_process"] = True
         self._ledger.note(line)
 
     def close(self, summary: Summary) -> None:

@@ -3,7 +3,7 @@
 import io
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from functools import cache
 from pathlib import Path
@@ -18,13 +18,15 @@ from .fitting import InputSpec, fit
 from .hardware import Choice
 from .images import Picture, read, version_of
 from .process import single_core_threads
+from .threads import ReadingThreads
 
 CPU_THREADS, NVJPEG = "CPU threads", "nvJPEG"
 DECODER_SAMPLE = 32  # pictures that both ways to decode are tried on
 FASTER = 1.1
 LEVELS_APART = 2.0  # of 256, in the mean: two JPEG decoders round differently, and no more than that
 
-Reading = list[Future[list[Picture]]]  # a round that is being read
+Names = Sequence[str]
+Reading = list[tuple[Names, Future[list[Picture]]]]  # a round that is being read
 
 
 class PictureReader:
@@ -50,34 +52,53 @@ class PictureReader:
     def start(self, pool: Executor, names: Sequence[str]) -> Reading:
         """Have a round read: a picture a thread, or all of them on the GPU. Returns the futures, in order."""
         if self.decoder == NVJPEG:
-            return [pool.submit(self.read, names)]
-        return [pool.submit(self.read, [name]) for name in names]
+            return [(names, pool.submit(self.read, names))]
+        return [([name], pool.submit(self.read, [name])) for name in names]
+
+
+def _ignore(names: Names) -> None:
+    pass
 
 
 def read_rounds(
-    reader: PictureReader, pool: Executor, names: Sequence[str], round_size: int, rounds_ahead: int
+    reader: PictureReader,
+    pool: ReadingThreads,
+    names: Names,
+    round_size: int,
+    rounds_ahead: int,
+    note: Callable[[Names], None] = _ignore,
 ) -> Iterator[list[Picture]]:
     """Yields the pictures in order, `round_size` at a time, while `pool` reads the next `rounds_ahead` rounds.
 
-    With 0 ahead nothing is read meanwhile: on a CPU, decoding and the network take turns.
+    With 0 ahead nothing is read meanwhile: on a CPU, decoding and the network take turns. `note` is told the names in
+    flight whenever they change, before they are read. A picture that takes too long to read comes as failed.
 
     >>> for pictures in read_rounds(reader, pool, names, round_size=16, rounds_ahead=0):
     ...     ...
     """
     waiting: deque[Reading] = deque()
+    first = 0  # name in flight
     for start in range(0, len(names), round_size):
-        names_of_round = names[start : start + round_size]
-        waiting.append(reader.start(pool, names_of_round))
+        end = start + round_size
+        note(names[first:end])
+        waiting.append(reader.start(pool, names[start:end]))
         if len(waiting) > rounds_ahead:
-            yield _pictures_of(waiting.popleft())
+            pictures = _pictures_of(waiting.popleft(), pool)
+            first += len(pictures)
+            yield pictures
     for reading in waiting:
-        yield _pictures_of(reading)
+        yield _pictures_of(reading, pool)
+    note([])
 
 
-def _pictures_of(reading: Reading) -> list[Picture]:
+def _pictures_of(reading: Reading, pool: ReadingThreads) -> list[Picture]:
     pictures = []
-    for future in reading:
-        pictures += future.result()
+    for names, future in reading:
+        try:
+            pictures += pool.result(future)
+        except TimeoutError:
+            reason = f"reading it takes over {pool.seconds:g} s"
+            pictures += [Picture(name, None, stage="decode", reason=reason) for name in names]
     return pictures
 
 
@@ -193,7 +214,7 @@ def _time_cpu(
     with single_core_threads("decode", threads) as pool:
         started = time.perf_counter()
         reading = reader.start(pool, sample)
-        pictures = [picture for future in reading for picture in future.result()]
+        pictures = [picture for _, future in reading for picture in future.result()]
         return pictures, time.perf_counter() - started
 
 

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from .errors import SettingsError
 
 CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
+PICTURE_TIMEOUT = 120.0  # seconds
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Kind = TypeVar("Kind", bound="Settings")
@@ -72,6 +73,7 @@ class AdvancedSettings(Settings):
     """What is rarely set: keywords of `tag_folder`, and in notebook 03 lines of the parameter `advanced`."""
 
     orphans: Literal["keep", "move"] = Field("keep", description='results of pictures that are gone: "keep" or "move"')
+    picture_timeout: float = Field(PICTURE_TIMEOUT, gt=0, description="seconds that reading one picture may take")
 
 
 class TagSettings(AdvancedSettings, _Tagging, _Folders):

@@ -68,6 +68,7 @@ class Failed:
     version: FileVersion | None
     stage: str
     reason: str
+    ended_process: bool = False  # reading it takes the process with it: the next run reads it apart first
 
 
 class Tagger:
@@ -158,7 +159,7 @@ class _Problem(NamedTuple):
 class Launched:
     """A batch that was started, or pictures that could not be."""
 
-    def __init__(self, pictures: Sequence[Picture], output: Tensor | None, failed: list[Failed], tagger: Tagger):
+    def __init__(self, pictures: Sequence[Picture], output: Tensor | None, failed: Sequence[Failed], tagger: Tagger):
         self._pictures = pictures
         self._output = output
         self._failed = failed

@@ -3,13 +3,14 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .alone import find_culprits
 from .detections import Selection
 from .hardware import Choice, environment
 from .images import find_images, version_of
@@ -19,14 +20,24 @@ from .progress import Progress
 from .reading import PictureReader, read_rounds
 from .resident import ResidentModel
 from .results import run_key
-from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, AdvancedSettings, TagBatchSettings, TagSettings, check_settings
+from .settings import (
+    CONF_THRESHOLD,
+    NMS_IOU,
+    PICTURE_TIMEOUT,
+    TOP_K,
+    AdvancedSettings,
+    TagBatchSettings,
+    TagSettings,
+    check_settings,
+)
 from .summary import Summary
-from .tagger import Launched, Tagger
+from .tagger import Failed, Launched, Tagger
+from .threads import ReadingThreads, heartbeat, reading_threads
 from .tuning import Plan, make_plan
 
 UNWRITTEN = 2  # batches that may wait for the writer
 
-Threads = Callable[[str, int], AbstractContextManager[ThreadPoolExecutor]]
+Threads = Callable[[int, float], AbstractContextManager[ReadingThreads]]
 
 
 def tag_folder(
@@ -43,6 +54,7 @@ def tag_folder(
     resume: bool = True,
     limit: int = 0,
     orphans: str = "keep",
+    picture_timeout: float = PICTURE_TIMEOUT,
 ) -> Summary:
     """Tag every picture below `image_dir`: one JSON a picture below `output_dir`/images, and a summary.json.
 
@@ -70,6 +82,7 @@ def tag_folder(
         resume=resume,
         limit=limit,
         orphans=orphans,
+        picture_timeout=picture_timeout,
     )
     set_aside_summary(output_dir)
     names = find_images(settings.image_dir, settings.limit)
@@ -84,7 +97,19 @@ def tag_folder(
                 progress.say(note)
             plan = make_plan(settings, model, to_do, output.bits, progress.say)
             output.begin(plan.bits() if to_do else {}, model.labels)
-            plan = run_plan(plan, model, settings.image_dir, to_do, selection, output, progress)
+            culprits = _culprits(model, settings, to_do, output, progress)
+            to_do = [name for name in to_do if name not in culprits]
+            plan = run_plan(
+                plan,
+                model,
+                settings.image_dir,
+                to_do,
+                selection,
+                output,
+                progress,
+                culprits=list(culprits.values()),
+                picture_timeout=settings.picture_timeout,
+            )
         seconds = time.perf_counter() - clock
         summary = _summarise(model, settings, plan, output, len(names), started, seconds)
         output.close(summary)
@@ -105,6 +130,23 @@ def _unfinished(names: Sequence[str], settings: TagSettings, output: OutputFolde
     return unfinished
 
 
+def _culprits(
+    model: ResidentModel, settings: TagSettings, names: Sequence[str], output: OutputFolder, progress: Progress
+) -> dict[str, Failed]:
+    """Those of the pictures that took a process with them when they were read, found in a child process."""
+    suspects = [name for name in output.suspects if name in set(names)]
+    if not suspects:
+        return {}
+    progress.say(f"a run ended without a word: the {len(suspects)} pictures that were being read are tried apart")
+    spec, folder = model.checkpoint.spec, settings.image_dir
+    reasons = find_culprits(folder, spec, suspects, settings.picture_timeout)
+    culprits = {}
+    for name, reason in reasons.items():
+        version = version_of(folder, name)
+        culprits[name] = Failed(name, version, "decode", reason, ended_process=True)
+    return culprits
+
+
 def run_plan(
     plan: Plan,
     model: ResidentModel,
@@ -113,11 +155,16 @@ def run_plan(
     selection: Selection,
     output: OutputFolder,
     progress: Progress,
-    threads: Threads = single_core_threads,
+    *,
+    culprits: Sequence[Failed] = (),
+    picture_timeout: float = PICTURE_TIMEOUT,
+    threads: Threads = reading_threads,
 ) -> Plan:
     """Decode, forward, write. Back-pressure: so many rounds decoded ahead, so many batches not yet written.
 
-    Returns the plan as it was or, where memory ran out, with what the batch size came down to.
+    `culprits` are not read again: what is known of them is written. A picture that takes longer to read than
+    `picture_timeout` seconds fails. Returns the plan as it was or, where memory ran out, with what the batch size came
+    down to.
 
     >>> plan = run_plan(plan, model, "photos", names, Selection(), output, progress)
     """
@@ -126,10 +173,15 @@ def run_plan(
     reader = PictureReader(image_dir, spec, device, plan.decoder.value)
     round_size, rounds_ahead = plan.round_size.value, plan.rounds_ahead.value
     progress.start()
-    # Left by an exception, Ctrl-C included, the pools finish what was handed to them: a round of decoding, two batches.
-    with threads("decode", plan.workers.value) as decoders, threads("write", 1) as writer:
+    # Left by an exception, Ctrl-C included, the writer finishes what was handed to it: two batches.
+    with (
+        heartbeat(picture_timeout),
+        threads(plan.workers.value, picture_timeout) as decoders,
+        single_core_threads("write", 1) as writer,
+    ):
         behind = _Behind(writer, output, progress)
-        for pictures in read_rounds(reader, decoders, names, round_size, rounds_ahead):
+        behind.write(Launched([], None, culprits, tagger))
+        for pictures in read_rounds(reader, decoders, names, round_size, rounds_ahead, output.note_in_flight):
             for launched in tagger.launch(pictures):
                 behind.write(launched)
         behind.finish()

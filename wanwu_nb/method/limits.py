@@ -90,7 +90,7 @@ def _decode_alone(
     with single_core_threads("decode", threads) as pool:
         started = perf_counter()
         pictures = []
-        for future in reader.start(pool, names):
+        for _, future in reader.start(pool, names):
             pictures += future.result()
         if device.startswith("cuda"):
             torch.cuda.synchronize(device)
