@@ -207,10 +207,20 @@ def test_bfloat16_finds_the_same_products(model, scenes):
 
 
 RUN = """
-import signal, sys
+import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
 from wanwu_nb import ResidentModel, tag_folder
-tag_folder(ResidentModel.load("demo", device="cpu", precision="fp32"), sys.argv[1], sys.argv[2], batch_size=2)
+model = ResidentModel.load("demo", device="cpu", precision="fp32")
+launch, launched = model.launch, []
+
+def launch_three(batch):
+    launched.append(batch)
+    if len(launched) > 3:
+        time.sleep(300)  # in the middle of a batch is where it is stopped
+    return launch(batch)
+
+model.launch = launch_three
+tag_folder(model, sys.argv[1], sys.argv[2], batch_size=2)
 """
 
 
@@ -228,7 +238,7 @@ def test_stopped_in_the_middle_the_next_run_ends_as_if_never_stopped(model, scen
     assert not (output / "summary.json").exists()
     finished = len(contents(output))
     summary = tag_folder(model, scenes, output, batch_size=2)
-    assert 2 <= summary.resumed <= finished < SCENES
+    assert finished - 1 <= summary.resumed <= finished < SCENES  # a JSON may lie there before its line in the ledger
     assert summary.processed == SCENES - summary.resumed
     tag_folder(model, scenes, tmp_path / "never stopped", batch_size=2)
     assert contents(output) == contents(tmp_path / "never stopped")
