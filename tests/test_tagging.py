@@ -15,7 +15,7 @@ from conftest import SCENES, contents
 from model_files import demo_as
 
 from wanwu_nb import ResidentModel, read_results, tag_folder, tuning
-from wanwu_nb.errors import ResultsError
+from wanwu_nb.errors import ResultsError, SettingsError
 from wanwu_nb.hardware import Choice
 from wanwu_nb.reading import PictureReader
 from wanwu_nb.summary import Summary, TooManyFailed
@@ -178,10 +178,10 @@ def test_another_threshold_does_all_again_and_resume_false_only_this_runs(model,
     assert tag_folder(model, scenes, output, conf_threshold=0.5).resumed == SCENES
 
 
-@pytest.mark.parametrize("wrong", [{"conf_threshold": 2}, {"batch_size": -1}, {"image_dir": "nowhere"}])
+@pytest.mark.parametrize("wrong", [{"conf_threshold": 2}, {"batch_size": -1}, {"orphans": "burn"}])
 def test_wrong_arguments_write_nothing_over(model, scenes, tagged, tmp_path, wrong):
     output = shutil.copytree(tagged, tmp_path / "out")
-    with pytest.raises((ValueError, FileNotFoundError)):
+    with pytest.raises(SettingsError):
         tag_folder(model, **{"image_dir": scenes, "output_dir": output, **wrong})
     assert (output / "summary.json").read_bytes() == (tagged / "summary.json").read_bytes()
 
