@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from .errors import OutputBusy, OutputError
 from .images import FileVersion
+from .paths import local_path
 from .results import FAILURES, FORMAT, LABELS, LEDGER, SUMMARY, json_path, read_ledger, result_record, to_json
 from .summary import Summary
 from .tagger import Failed, Tagged
@@ -40,7 +41,7 @@ class OutputFolder:
     """
 
     def __init__(self, folder: str | Path, key: str):
-        self.folder = Path(folder).absolute()
+        self.folder = Path(local_path(folder)).absolute()
         self.key = key
         self.processed = self.resumed = self.invalid = 0
         self.labels: Counter[str] = Counter()

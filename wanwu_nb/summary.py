@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .errors import MissingFile, ResultsError, WanwuError
 from .hardware import Choice
+from .paths import local_path
 
 
 class TooManyFailed(WanwuError):
@@ -74,7 +75,7 @@ class Summary:
         >>> Summary.read("runs/tags").total_images
         24
         """
-        path = Path(path)
+        path = Path(local_path(path))
         if path.is_dir():
             path = path / "summary.json"
         try:
