@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .detections import Selection
+from .finding import list_pictures
 from .hardware import Choice, environment
-from .images import find_images, version_of
+from .images import version_of
 from .output_folder import OutputFolder
 from .process import single_core_threads
 from .progress import Progress
@@ -56,8 +57,8 @@ def tag_folder(
     started = time.perf_counter()
     settings = check_settings(
         TagSettings,
-        image_dir=str(image_dir),
-        output_dir=str(output_dir),
+        image_dir=image_dir,
+        output_dir=output_dir,
         batch_size=batch_size,
         conf_threshold=conf_threshold,
         nms_iou=nms_iou,
@@ -67,10 +68,11 @@ def tag_folder(
         resume=resume,
         limit=limit,
     )
-    names = find_images(settings.image_dir, settings.limit)
+    listing = list_pictures(settings.image_dir, settings.limit, own=[settings.output_dir])
+    names = listing.names
     selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
     key = run_key(model.checkpoint.fingerprint, model.precision.value, selection)
-    with OutputFolder(output_dir, key) as output:
+    with OutputFolder(settings.output_dir, key) as output:
         to_do = _unfinished(names, settings, output)
         with Progress(len(names), output.resumed) as progress:
             plan = make_plan(settings, model, to_do, output.bits, progress.say)
