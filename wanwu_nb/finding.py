@@ -137,7 +137,7 @@ class _Walk:
             folder = waiting.pop()
             identity = _identity(folder.path)
             if identity is None:
-                self.unreadable.append(folder.name)
+                self._cannot_read(folder)
             elif linked and identity in self._seen:
                 self.left_out["linked folder that is listed already"] += 1
             else:
@@ -150,7 +150,7 @@ class _Walk:
             with os.scandir(folder.path) as iterator:
                 entries = list(iterator)
         except OSError:
-            self.unreadable.append(folder.name)
+            self._cannot_read(folder)
             return []
         lines = []
         if any(entry.name == LEDGER for entry in entries):
@@ -160,8 +160,19 @@ class _Walk:
         if folder.name and not tagged_in_place(folder.path, lines):
             self.left_out["output folder"] += 1
             return []
-        others = [entry for entry in entries if entry.name not in OURS]
-        return self._sort(others, folder)
+        return self._sort(self._without_ours(entries), folder)
+
+    def _cannot_read(self, folder: _Folder) -> None:
+        self.unreadable.append(folder.name or ".")
+
+    def _without_ours(self, entries: Sequence[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+        others = []
+        for entry in entries:
+            if entry.name in OURS:
+                self.left_out["written by a run"] += 1
+            else:
+                others.append(entry)
+        return others
 
     def _sort(self, entries: Sequence[os.DirEntry[str]], folder: _Folder) -> list[_Folder]:
         """Note pictures and links. Returns the sub-folders."""
