@@ -17,8 +17,8 @@ from typing import Any
 
 from wanwu_nb import ResidentModel
 from wanwu_nb.detections import Selection
+from wanwu_nb.finding import find_images
 from wanwu_nb.hardware import Choice
-from wanwu_nb.images import find_images
 from wanwu_nb.output_folder import OutputFolder
 from wanwu_nb.process import INDUCTOR_CACHE, KEEP_FREED_MEMORY
 from wanwu_nb.progress import Progress

@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 
 from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.detections import Detections, Selection
-from wanwu_nb.images import find_images, version_of
+from wanwu_nb.finding import find_images
+from wanwu_nb.images import version_of
 from wanwu_nb.measure import peak_memory
 from wanwu_nb.output_folder import OutputFolder
 from wanwu_nb.results import run_key

@@ -17,8 +17,9 @@ from PIL import ExifTags, Image
 
 from benchmarks import choices, compare_trees, contenders, harness, pipelines, readme, scaled_decoding, speed, workloads
 from wanwu_nb import tagging
+from wanwu_nb.finding import find_images
 from wanwu_nb.fitting import InputSpec
-from wanwu_nb.images import find_images, read
+from wanwu_nb.images import read
 from wanwu_nb.quality import agreement
 from wanwu_nb.results import read_result
 from wanwu_nb.threads import reading_threads

@@ -1,4 +1,4 @@
-"""Finding, decoding and fitting pictures. The photographs are real ones, from scikit-image."""
+"""Decoding and fitting pictures. The photographs are real ones, from scikit-image."""
 
 import os
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 from wanwu_nb.demo.scenes import save_jpeg
 from wanwu_nb.fitting import InputSpec, fit, place
-from wanwu_nb.images import FileVersion, UnreadableImage, decode, find_images, read, version_of
+from wanwu_nb.images import FileVersion, UnreadableImage, decode, read, version_of
 
 MEAN = STD = (0.5, 0.5, 0.5)
 
@@ -139,24 +139,6 @@ def test_the_version_of_a_file_is_its_size_and_time_of_change_and_no_more(tmp_pa
     os.utime(path, ns=(5, before.mtime_ns))  # read, not changed
     assert version_of(tmp_path, "a.jpg") == before
     assert version_of(tmp_path, "gone.jpg") is None
-
-
-def test_find_searches_sub_folders_in_order_and_any_case(tmp_path):
-    for name in ["b/2.JPG", "a.png", "b/1.jpeg", "鞋/红.webp", "notes.txt", ".hidden.jpg", ".git/x.jpg", "b/c/d.TIFF"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert find_images(tmp_path) == ["a.png", "b/1.jpeg", "b/2.JPG", "b/c/d.TIFF", "鞋/红.webp"]
-    assert find_images(tmp_path, limit=2) == ["a.png", "b/1.jpeg"]
-
-
-def test_find_says_what_is_wrong_with_a_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist: check image_dir"):
-        find_images(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no picture in"):
-        find_images(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match="is not a folder"):
-        find_images(tmp_path / "file")
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (640, 640), (37, 2000), (1, 1)])

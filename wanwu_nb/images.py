@@ -1,11 +1,10 @@
-"""Pictures in: find the files of a folder, decode one, read it as a network's input.
+"""Pictures in: decode one, read it as a network's input.
 
 A decoded picture is upright RGB, uint8 [3,H,W]; transparency lies on white. It stays uint8 until it is on the device.
 """
 
 import io
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,24 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchcodec.decoders import decode_image
 
-from .errors import MissingFile, NotAFolder, PicturesError, WanwuError
+from .errors import WanwuError
 from .fitting import InputSpec, Placement, fit
 
-SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".heic",
-    ".heif",
-)
 TORCHCODEC_FORMATS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF"})
 
 
@@ -45,56 +29,6 @@ class UnreadableImage(WanwuError):
     def __init__(self, reason: str, stage: str = "decode"):
         super().__init__(reason)
         self.stage = stage
-
-
-def find_images(folder: str | Path, limit: int = 0) -> list[str]:
-    """Returns all pictures below `folder`, as sorted paths relative to it with forward slashes.
-
-    By suffix, in any case, in all sub-folders but hidden ones; the first `limit` if that is not 0. Raises MissingFile
-    or NotAFolder where there is no such folder, and PicturesError where it holds no picture.
-
-    >>> find_images("photos")
-    ['a.jpg', 'shoes/b.PNG']
-    """
-    root = Path(folder).absolute()
-    if not root.exists():
-        raise MissingFile(f"picture folder {root} does not exist: check image_dir")
-    if not root.is_dir():
-        raise NotAFolder(f"picture folder {root} is not a folder: give the folder the pictures are in")
-    names = sorted(_pictures_below(root))
-    if not names:
-        suffixes = " ".join(SUFFIXES)
-        raise PicturesError(f"no picture in {root} or below: files ending in {suffixes} are looked for")
-    if limit:
-        return names[:limit]
-    return names
-
-
-def _pictures_below(root: Path) -> Iterator[str]:
-    for path in _walk(root):
-        if _is_picture(path):
-            name = os.path.relpath(path, root)
-            yield name.replace(os.sep, "/")
-
-
-def _walk(root: Path) -> Iterator[str]:
-    """All files but those in hidden folders; an error, not silence, where a folder may not be read."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for parent, folders, names in os.walk(root, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            yield os.path.join(parent, name)
-
-
-def _is_picture(path: str) -> bool:
-    name = os.path.basename(path)
-    if name.startswith("."):
-        return False
-    _, suffix = os.path.splitext(name)
-    return suffix.lower() in SUFFIXES
 
 
 @dataclass(frozen=True)

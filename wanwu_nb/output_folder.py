@@ -23,6 +23,7 @@ from .images import FileVersion
 from .jsons import to_json
 from .ledger import Entry, Ledger, compact, read_ledger
 from .locking import FolderLock
+from .paths import local_path
 from .results import FORMAT, LEDGER, json_path, result_record
 from .summary import Summary
 from .tagger import Failed, Tagged
@@ -79,7 +80,7 @@ class OutputFolder:
     """
 
     def __init__(self, folder: str | Path, key: str, image_dir: str | Path = ""):
-        self.folder = Path(folder).absolute()
+        self.folder = Path(local_path(folder)).absolute()
         self.key = key
         self.processed = self.resumed = self.orphaned = self.invalid = 0
         self.labels: Counter[str] = Counter()

@@ -17,6 +17,7 @@ from .errors import ModelError, first_line
 from .fitting import InputSpec, fit
 from .hardware import DTYPES, Choice, choose_device, choose_precision
 from .images import Picture, decode
+from .paths import local_path
 from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, ModelSettings, check_settings
 from .tagger import Failed, Tagger
 
@@ -60,9 +61,9 @@ class ResidentModel:
     @classmethod
     def load(
         cls,
-        model: str = "demo",
+        model: str | Path = "demo",
         *,
-        labels: str = "",
+        labels: str | Path = "",
         architecture: str = "",
         trust_pickle: bool = False,
         device: str = "auto",
@@ -94,7 +95,7 @@ class ResidentModel:
             resident = cls._open(opened, chosen, Choice("fp32", reason))  # anew: half has lost bits
             problem = resident.try_out()
         if problem:
-            raise ModelError(f"model {model!r} cannot run: {problem}")
+            raise ModelError(f"model {opened.model!r} cannot run: {problem}")
         resident.load_seconds = time.perf_counter() - started
         return resident
 
@@ -204,6 +205,8 @@ class ResidentModel:
 
     def _fitted(self, picture: str | Path | Image.Image) -> Picture:
         spec = self.checkpoint.spec
+        if not isinstance(picture, Image.Image):
+            picture = local_path(picture)
         decoded = decode(picture)
         image, placement = fit(decoded, spec)
         return Picture("", None, image, placement)

@@ -16,6 +16,7 @@ from .detections import Detections, Selection
 from .errors import MissingFile, ResultsError
 from .images import FileVersion
 from .ledger import read_ledger
+from .paths import local_path
 from .tagger import Tagged
 
 FORMAT = 1  # of the per-picture JSON; part of the key, so that another format is written anew
@@ -49,7 +50,8 @@ def read_results(output_dir: str | Path, images: Iterable[str] | None = None) ->
     >>> for picture in read_results("runs/tags"):
     ...     print(picture.image, [tag.label for tag in picture.objects])
     """
-    ledger = Path(output_dir) / LEDGER
+    folder = Path(local_path(output_dir))
+    ledger = folder / LEDGER
     if not ledger.exists():
         raise MissingFile(f"{ledger} does not exist: {output_dir} is no output folder of a run")
     entries = read_ledger(ledger).entries
@@ -59,7 +61,7 @@ def read_results(output_dir: str | Path, images: Iterable[str] | None = None) ->
         wanted.intersection_update(images)
     for image in sorted(wanted):
         try:
-            tagged = _read(Path(output_dir), image, done[image])
+            tagged = _read(folder, image, done[image])
         except MissingFile:
             continue  # deleted by hand: the next run does it again
         yield tagged
@@ -71,7 +73,8 @@ def read_result(output_dir: str | Path, image: str) -> Tagged:
     >>> read_result("runs/tags", "scene_00003.jpg").objects[0].label
     '棒球帽'
     """
-    return _read(Path(output_dir), image, {})
+    folder = Path(local_path(output_dir))
+    return _read(folder, image, {})
 
 
 def _read(output_dir: Path, image: str, entry: Mapping[str, Any]) -> Tagged:

@@ -4,18 +4,29 @@ The names are an interface: schedules depend on them. Importing this room costs 
 """
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from .errors import SettingsError
+from .paths import local_path
 
 CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
 PICTURE_TIMEOUT = 120.0  # seconds
 
+
+def _as_local(value: Any) -> Any:
+    """What is no path at all is left to pydantic, which says so."""
+    if isinstance(value, str | os.PathLike):
+        return local_path(value)
+    return value
+
+
+LocalPath = Annotated[str, BeforeValidator(_as_local)]  # the home folder for `~`; a Path is taken too
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Kind = TypeVar("Kind", bound="Settings")
 
@@ -37,16 +48,20 @@ class Settings(BaseModel):
 
 
 class _Pictures(Settings):
-    image_dir: str = Field("demo", min_length=1, description='folder of pictures, sub-folders too; "demo" draws some')
+    image_dir: LocalPath = Field(
+        "demo", min_length=1, description='folder of pictures, sub-folders too; "demo" draws some'
+    )
 
 
 class _Folders(_Pictures):
-    output_dir: str = Field("runs/tags", min_length=1, description="where results go, and where a run resumes")
+    output_dir: LocalPath = Field("runs/tags", min_length=1, description="where results go, and where a run resumes")
 
 
 class _Model(Settings):
-    model: str = Field("demo", min_length=1, description='"demo", a folder, a file or "torchvision/…": docs/models.md')
-    labels: str = Field("", description="labels file, for a model that comes without or with others")
+    model: LocalPath = Field(
+        "demo", min_length=1, description='"demo", a folder, a file or "torchvision/…": docs/models.md'
+    )
+    labels: LocalPath = Field("", description="labels file, for a model that comes without or with others")
     architecture: str = Field("", description='"timm/…" or "torchvision/…", for a file of weights alone')
     trust_pickle: bool = Field(False, description="open a pickled module, which runs the code inside it")
     device: str = Field("auto", min_length=1, description='"auto", "cpu", "cuda", "cuda:1"')
@@ -113,7 +128,9 @@ class SpeedUpSettings(ProfileSettings):
     batch_size: int = Field(8, ge=1, le=1024, description="pictures in one forward")
     steps: str = Field("all", min_length=1, description='"all", or some of them, as in "resident, batched"')
     repeats: int = Field(3, ge=1, le=100, description="timed runs a step; fewer where they take over 30 s")
-    truth: str = Field("", description="COCO file of what is in the pictures, for accuracy; the demo brings its own")
+    truth: LocalPath = Field(
+        "", description="COCO file of what is in the pictures, for accuracy; the demo brings its own"
+    )
     min_agreement: float = Field(0.99, ge=0, le=1, description="a step that surely keeps fewer of the tags is an error")
 
 
@@ -185,6 +202,8 @@ def _explain(problem: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
         return f"unknown parameter {name}: {suggestion(name, fields)}"
     if problem["type"] == "string_type":
         return f"{name} must be text, not {value!r}: papermill's -p makes numbers of digits, use -r {name} {value}"
+    if problem["type"] == "value_error":
+        return f"{name}: {problem['ctx']['error']}"
     message = problem["msg"]
     first_letter, rest = message[0], message[1:]
     message = first_letter.lower() + rest

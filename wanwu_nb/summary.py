@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .errors import MissingFile, ResultsError, WanwuError
 from .hardware import Choice
+from .paths import local_path
 
 
 class TooManyFailed(WanwuError):
@@ -21,8 +22,9 @@ class Summary:
 
     `started` and `finished` are UTC, ISO 8601; a summary that is there is that of a complete run. `labels` counts
     objects by name; `invalid`, what networks gave that cannot be, and was dropped (see Detections); `orphaned`, results
-    of pictures that have left the folder; `settings` are those that were given, `device` to `rounds_ahead` what was
-    chosen, each with its reason.
+    of pictures that have left the folder; `left_out`, by reason, what lies there and is no picture to tag, and
+    `unreadable`, sub-folders that could not be searched. `settings` are those that were given, `device` to
+    `rounds_ahead` what was chosen, each with its reason.
     """
 
     started: str
@@ -33,6 +35,8 @@ class Summary:
     resumed: int
     failed: int
     orphaned: int
+    left_out: dict[str, int]
+    unreadable: list[str]
     objects: int
     labels: dict[str, int]
     invalid: int
@@ -80,7 +84,7 @@ class Summary:
         >>> Summary.read("runs/tags").total_images
         24
         """
-        path = Path(path)
+        path = Path(local_path(path))
         if path.is_dir():
             path = path / "summary.json"
         try:

@@ -12,8 +12,9 @@ from typing import Any
 
 from .alone import find_culprits
 from .detections import Selection
+from .finding import Listing, list_pictures
 from .hardware import Choice, environment
-from .images import find_images, version_of
+from .images import version_of
 from .output_folder import OutputFolder, set_aside_summary
 from .process import single_core_threads
 from .progress import Progress
@@ -68,11 +69,10 @@ def tag_folder(
     >>> tag_folder(model, "photos", "tags", conf_threshold=0.4).processed
     867
     """
-    started, clock = datetime.now(UTC), time.perf_counter()
     settings = check_settings(
         TagSettings,
-        image_dir=str(image_dir),
-        output_dir=str(output_dir),
+        image_dir=image_dir,
+        output_dir=output_dir,
         batch_size=batch_size,
         conf_threshold=conf_threshold,
         nms_iou=nms_iou,
@@ -84,36 +84,49 @@ def tag_folder(
         orphans=orphans,
         picture_timeout=picture_timeout,
     )
-    set_aside_summary(output_dir)
-    names = find_images(settings.image_dir, settings.limit)
+    set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
+    return _tag(model, settings)
+
+
+def _tag(model: ResidentModel, settings: TagSettings) -> Summary:
+    started, clock = datetime.now(UTC), time.perf_counter()
+    image_dir = Path(settings.image_dir).absolute()
+    listing = list_pictures(image_dir, settings.limit, own=[settings.output_dir])
     selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
     key = run_key(model.checkpoint.fingerprint, model.precision.value, selection)
-    with OutputFolder(output_dir, key, Path(image_dir).absolute()) as output:
-        to_do = _unfinished(names, settings, output)
-        if output.same_folder_as_before and not settings.limit:
-            output.note_orphans(names, move=settings.orphans == "move")
-        with Progress(len(names), output.resumed) as progress:
-            for note in output.notes:
-                progress.say(note)
-            plan = make_plan(settings, model, to_do, output.bits, progress.say)
-            output.begin(plan.bits() if to_do else {}, model.labels)
-            culprits = _culprits(model, settings, to_do, output, progress)
-            to_do = [name for name in to_do if name not in culprits]
-            plan = run_plan(
-                plan,
-                model,
-                settings.image_dir,
-                to_do,
-                selection,
-                output,
-                progress,
-                culprits=list(culprits.values()),
-                picture_timeout=settings.picture_timeout,
-            )
+    with OutputFolder(settings.output_dir, key, image_dir) as output:
+        to_do = _unfinished(listing.names, settings, output)
+        if listing.complete and output.same_folder_as_before:
+            output.note_orphans(listing.names, move=settings.orphans == "move")
+        with Progress(len(listing.names), output.resumed) as progress:
+            plan = _run(model, settings, to_do, selection, output, progress)
         seconds = time.perf_counter() - clock
-        summary = _summarise(model, settings, plan, output, len(names), started, seconds)
+        summary = _summarise(model, settings, plan, output, listing, started, seconds)
         output.close(summary)
     return summary
+
+
+def _run(
+    model: ResidentModel,
+    settings: TagSettings,
+    names: Sequence[str],
+    selection: Selection,
+    output: OutputFolder,
+    progress: Progress,
+) -> Plan:
+    """Say what is to be known, decide how to run, and run."""
+    for note in output.notes:
+        progress.say(note)
+    plan = make_plan(settings, model, names, output.bits, progress.say)
+    bits = plan.bits() if names else {}
+    output.begin(bits, model.labels)
+    culprits = _culprits(model, settings, names, output, progress)
+    others = [name for name in names if name not in culprits]
+    failed = list(culprits.values())
+    seconds = settings.picture_timeout
+    return run_plan(
+        plan, model, settings.image_dir, others, selection, output, progress, culprits=failed, picture_timeout=seconds
+    )
 
 
 def _unfinished(names: Sequence[str], settings: TagSettings, output: OutputFolder) -> list[str]:
@@ -233,7 +246,7 @@ def _summarise(
     settings: TagSettings,
     plan: Plan,
     output: OutputFolder,
-    total: int,
+    listing: Listing,
     started: datetime,
     seconds: float,
 ) -> Summary:
@@ -244,11 +257,13 @@ def _summarise(
         started=started.isoformat(timespec="seconds"),
         finished=finished.isoformat(timespec="seconds"),
         complete=True,
-        total_images=total,
+        total_images=len(listing.names),
         processed=output.processed,
         resumed=output.resumed,
         failed=failed,
         orphaned=output.orphaned,
+        left_out=listing.left_out,
+        unreadable=listing.unreadable,
         objects=output.labels.total(),
         labels=dict(output.labels.most_common()),
         invalid=output.invalid,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import MissingFile, ModelError
+from ..paths import local_path
 from .checkpoint import Checkpoint
 from .labels import read_labels
 from .lone_file import open_lone_file
@@ -44,14 +45,15 @@ def open_checkpoint(model: str, labels: str = "", architecture: str = "", trust_
 def _path_of(model: str) -> Path:
     if model == "demo":
         return DEMO_FOLDER
-    return Path(model).absolute()
+    return Path(local_path(model)).absolute()
 
 
 def _read_asked_labels(labels: str) -> dict[int, str] | None:
     """The labels that the user names; None where the model's own are to be taken."""
     if not labels:
         return None
-    return read_labels(Path(labels).absolute())
+    path = Path(local_path(labels))
+    return read_labels(path.absolute())
 
 
 def _open_folder(folder: Path, labels: dict[int, str] | None, trust_pickle: bool) -> Checkpoint:

@@ -16,9 +16,10 @@ from ..checkpoints import Checkpoint, open_checkpoint
 from ..demo import demo_folder
 from ..detections import Selection
 from ..errors import PicturesError, first_line
+from ..finding import find_images
 from ..fitting import InputSpec
 from ..hardware import choose_device
-from ..images import UnreadableImage, decode, find_images
+from ..images import UnreadableImage, decode
 from ..measure import StageClock
 from ..resident import ResidentModel
 from ..results import json_path

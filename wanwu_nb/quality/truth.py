@@ -7,20 +7,22 @@ from typing import Any
 
 from ..detections import Tag
 from ..errors import MissingFile, ResultsError, TruthError
+from ..paths import local_path
 from .agreement import Share, agreement
 
 Truth = dict[str, list[Tag]]
 TagsByPicture = Mapping[str, Sequence[Tag]] | Callable[[str], Sequence[Tag]]
 
 
-def read_truth(path: Path, names: Iterable[str], labels: Iterable[str]) -> Truth:
+def read_truth(path: str | Path, names: Iterable[str], labels: Iterable[str]) -> Truth:
     """Read COCO annotations as tags by picture, for those of the pictures `names` that the file knows.
 
     `labels`: the model's. Returns tags with the category's id as `label_id`, confidence 1 and xyxy boxes.
     Raises MissingFile, or TruthError for a file that is not COCO's, or that shares no picture or label.
 
-    Example: `read_truth(Path("truth.json"), find_images("photos"), model.labels.values())`
+    Example: `read_truth("truth.json", find_images("photos"), model.labels.values())`
     """
+    path = Path(local_path(path))
     if not path.is_file():
         raise MissingFile(f"ground truth {path} does not exist: check truth")
     try:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..detections import Tag
 from ..images import decode
+from ..paths import local_path
 from ..tagger import Tagged
 from .fonts import COLOURS, chinese_font
 
@@ -41,6 +42,7 @@ def contact_sheet(image_dir: str | Path, pictures: Iterable[Tagged], count: int 
 
     Example: `contact_sheet("photos", read_results("runs/tags")).save("contact_sheet.jpg")`
     """
+    folder = local_path(image_dir)
     chosen = _least_sure(pictures, count)
     width = SHEET_WIDTH // columns
     height = round(SHEET_WIDTH / columns * CELL_SHAPE)
@@ -48,7 +50,7 @@ def contact_sheet(image_dir: str | Path, pictures: Iterable[Tagged], count: int 
     size = columns * width, max(1, rows) * height
     sheet = Image.new("RGB", size, "white")
     for i, tagged in enumerate(chosen):
-        tile = _tile(image_dir, tagged, width, height)
+        tile = _tile(folder, tagged, width, height)
         row, column = divmod(i, columns)
         corner = column * width, row * height
         sheet.paste(tile, corner)
