@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from .detections import Detections, Selection
+from .detections import DECIMALS, Detections, Selection
 from .errors import MissingFile, ResultsError
 from .images import FileVersion
 from .tagger import Tagged
 
 FORMAT = 1  # of the per-picture JSON; part of the key, so that another format is written anew
 LEDGER, LABELS, SUMMARY, FAILURES = "ledger.jsonl", "labels.json", "summary.json", "failures.csv"
+BITS = {"batch_size": int, "compiled": bool, "decoder": str}  # the kinds of what a stopped run noted
 
 
 def run_key(fingerprint: str, precision: str, selection: Selection) -> str:
@@ -120,7 +121,7 @@ def result_record(tagged: Tagged, key: str = "") -> dict[str, Any]:
 def _objects(detections: Detections) -> list[dict[str, Any]]:
     boxes: list[Any] = [None] * len(detections)
     if detections.boxes is not None:
-        boxes = detections.boxes.round(2).tolist()
+        boxes = detections.boxes.round(DECIMALS).tolist()
     class_ids = detections.class_ids.tolist()
     scores = detections.scores.tolist()
     objects = []
@@ -144,7 +145,9 @@ def json_path(output_dir: Path, image: str) -> Path:
 
 
 def read_ledger(path: Path, key: str = "") -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Returns the last word on each picture, and the bits noted for `key`; lines that a kill tore are passed over.
+    """Returns the last word on each picture, and the bits noted for `key`.
+
+    Lines that a kill tore are passed over, and so are those of any other shape than ours.
 
     >>> entries, bits = read_ledger(Path("runs/tags/ledger.jsonl"))
     """
@@ -153,17 +156,50 @@ def read_ledger(path: Path, key: str = "") -> tuple[dict[str, dict[str, Any]], d
     if not path.exists():
         return entries, bits
     for line in path.read_bytes().splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(entry, dict):
-            continue
-        if "image" in entry:
+        entry = _parsed(line)
+        if _is_of_a_picture(entry):
             entries[entry["image"]] = entry
-        elif entry.get("key") == key:
-            bits = entry.get("choices", {})
+        elif _are_bits(entry) and entry["key"] == key:
+            bits = entry["choices"]
     return entries, bits
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """What a line holds; nothing, if it is torn or no JSON object."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(entry, dict):
+        return entry
+    return {}
+
+
+def _is_of_a_picture(entry: Mapping[str, Any]) -> bool:
+    """Whether a line has all that is read of one: the picture's name, key and status; of a result, what it counts."""
+    texts = [entry.get(name) for name in ("image", "key", "status")]
+    if not all(isinstance(text, str) for text in texts):
+        return False
+    if entry["status"] != "done":
+        return True
+    numbers = [entry.get(name) for name in ("size", "mtime", "bytes", "invalid")]
+    return _are_counts(numbers) and _is_count_of_labels(entry.get("objects"))
+
+
+def _is_count_of_labels(objects: object) -> bool:
+    return isinstance(objects, dict) and _are_counts(objects.values())
+
+
+def _are_counts(values: Iterable[object]) -> bool:
+    return all(type(value) is int for value in values)  # True is an int, too
+
+
+def _are_bits(entry: Mapping[str, Any]) -> bool:
+    """Whether a line notes what a run chose, each of the kind that Plan.bits gives."""
+    choices = entry.get("choices")
+    if not isinstance(choices, dict) or "key" not in entry:
+        return False
+    return all(type(choices[name]) is kind for name, kind in BITS.items() if name in choices)
 
 
 def to_json(record: Mapping[str, Any], indent: int | None = None) -> bytes:
