@@ -11,6 +11,7 @@ import pytest
 import torch
 from model_files import classifier
 
+from wanwu_nb.demo import TRUTH
 from wanwu_nb.errors import MeasurementError, ResultsError, SettingsError
 from wanwu_nb.hardware import usable_cores
 from wanwu_nb.measure import StageClock
@@ -365,6 +366,21 @@ def test_a_batch_larger_than_the_folder_is_cut_and_says_so(scenes, tmp_path):
     assert ladder.job.batch_size == 3
     assert "batch_size=64 is more than there are pictures" in str(ladder)
     assert "no ground truth" in str(ladder)
+
+
+def test_pictures_that_ground_truth_and_folder_do_not_share_are_named_in_one_line(scenes, tmp_path):
+    """Those beyond the limit are in the folder."""
+    shutil.copytree(scenes, tmp_path / "pictures")
+    (tmp_path / "pictures/scene_700009.jpg").rename(tmp_path / "pictures/renamed.jpg")
+    (tmp_path / "first").mkdir()
+    ladder = ladder_on(tmp_path / "pictures", tmp_path / "first/job", truth=str(scenes / TRUTH), limit=4)
+    *_, counted, unshared = str(ladder).splitlines()
+    assert counted == "ground truth for 3 有标注"
+    without = "pictures without ground truth 无标注: 1 (renamed.jpg)"
+    assert unshared == f"{without}; ground truth of other pictures 有标注无图片: 1 (scene_700009.jpg)"
+    assert ladder.truth.by_id
+    whole = ladder_on(scenes, tmp_path / "job", truth=str(scenes / TRUTH))
+    assert str(whole).endswith("ground truth for 10 有标注")
 
 
 def test_a_network_that_cannot_run_in_half_is_a_row_with_the_reason(scenes, tmp_path):

@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from wanwu_nb import ResidentModel, tag_folder
+from wanwu_nb.errors import SettingsError
 from wanwu_nb.settings import (
     NOTEBOOKS,
     ModelSettings,
@@ -102,3 +103,27 @@ def test_the_part_of_the_settings_that_a_function_takes():
     settings = TagBatchSettings(model="wanwu", limit=3)
     assert settings.part(ModelSettings) == ModelSettings(model="wanwu").model_dump()
     assert settings.part(TagSettings) == TagSettings(limit=3).model_dump()
+
+
+def test_what_is_rarely_set_is_lines_in_one_parameter():
+    settings = check_settings(TagBatchSettings, advanced="orphans: move\npicture_timeout: 30", limit=3)
+    options = settings.part(TagSettings)
+    assert (options["orphans"], options["picture_timeout"], options["limit"]) == ("move", 30, 3)
+    assert check_settings(TagBatchSettings).part(TagSettings) == TagSettings().model_dump()
+
+
+@pytest.mark.parametrize(
+    ("advanced", "says"),
+    [
+        ("orphan: move", "advanced: unknown parameter orphan: did you mean orphans?"),
+        ("orphans: burn", "advanced: orphans='burn' is not valid"),
+        ("picture_timeout: 0", "advanced: picture_timeout=0 is not valid"),
+        ("move", "advanced: 'move' is not lines of \"name: value\": known are orphans, picture_timeout"),
+        ("- orphans", "is not lines of"),
+        ("a: [", "is not lines of"),
+    ],
+)
+def test_a_line_that_is_wrong_says_so(advanced, says):
+    with pytest.raises(SettingsError) as error:
+        check_settings(TagBatchSettings, advanced=advanced)
+    assert says in str(error.value)

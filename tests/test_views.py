@@ -1,5 +1,6 @@
 """What people look at: boxes in the right place and in Chinese, the sheet of a run, headings, charts that draw."""
 
+import json
 import subprocess
 import sys
 import warnings
@@ -8,15 +9,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import papermill
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
 from wanwu_nb.demo.products import PRODUCTS
 from wanwu_nb.detections import Detections, Tag
+from wanwu_nb.images import decode, version_of
 from wanwu_nb.measure import STAGE_NAMES_ZH
 from wanwu_nb.quality import Share
 from wanwu_nb.tagger import Tagged
+from wanwu_nb.text import clean_label
 from wanwu_nb.views import charts
+from wanwu_nb.views.drawing import drawing_never_decides, shown
 from wanwu_nb.views.fonts import COLOURS, chinese_font
 from wanwu_nb.views.headings import HEADINGS, in_two_languages
 from wanwu_nb.views.pictures import GREY, SHEET_WIDTH, annotate, contact_sheet
@@ -155,6 +160,175 @@ def test_a_photo_that_is_broken_by_now_is_a_grey_tile(folder):
     sheet = contact_sheet(folder, [tagged("red.png", 0.4), tagged("green.png", 0.5)])
     assert middle_of(tile(sheet, 0)) == rgb(GREY)
     assert middle_of(tile(sheet, 1)) == rgb(GREY)
+
+
+def test_a_photo_that_is_another_one_by_now_is_a_grey_tile_and_is_not_opened(folder, monkeypatch):
+    versions = {name: version_of(folder, name) for name in ("red.png", "green.png", "blue.png")}
+    pictures = []
+    for name, version in versions.items():
+        picture = tagged(name, 0.5)
+        pictures.append(Tagged(name, version, picture.detections))
+    with open(folder / "red.png", "ab") as file:
+        file.write(b"more")
+    (folder / "green.png").unlink()
+    opened = []
+
+    def noting(path):
+        opened.append(path.name)
+        return decode(path)
+
+    monkeypatch.setattr("wanwu_nb.views.pictures.decode", noting)
+    sheet = contact_sheet(folder, pictures)
+    shown_tiles = [middle_of(tile(sheet, position)) for position in range(3)]
+    assert shown_tiles == [(0, 0, 255), rgb(GREY), rgb(GREY)]
+    assert opened == ["blue.png"]
+
+
+def test_a_photo_that_became_a_bomb_is_a_grey_tile(folder):
+    """400 megapixels in a few hundred bytes."""
+    Image.new("1", (20_000, 20_000)).save(folder / "red.png")
+    sheet = contact_sheet(folder, [tagged("red.png", 0.4), tagged("blue.png", 0.5)])
+    assert middle_of(tile(sheet, 0)) == rgb(GREY)
+    assert middle_of(tile(sheet, 1)) == (0, 0, 255)
+
+
+def test_a_result_whose_box_cannot_be_drawn_is_a_grey_tile(folder):
+    inverted = Detections(9, 9, np.array([[90.0, 90, 10, 10]]), np.array([0.5]), np.array([0]), ["台灯"])
+    sheet = contact_sheet(folder, [Tagged("red.png", None, inverted)])
+    assert middle_of(tile(sheet, 0)) == rgb(GREY)
+
+
+# --- text from outside ------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "dollars": "$\\frac{",
+    "lines": "two\nlines\r\nand\ttabs",
+    "control": "\x00\x1b[31mred\x7f",
+    "bidirectional": "\u202egpj.exe\u2066",
+    "surrogate": "lone \ud800",
+    "long": "长" * 100_000,
+    "nothing": "\n\u200e",
+    "accents": "e\u0301" * 50_000,
+}
+hostile = pytest.mark.parametrize("label", HOSTILE.values(), ids=HOSTILE)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("two\nlines\r\nand\ttabs", "two lines and tabs"),
+        ("\x00a\x1b[31m b\x7f\x85", "a[31m b"),
+        ("\u202egpj\u2069.\u200eexe\u061c", "gpj.exe"),
+        ("lone \ud800 \udfff", "lone"),
+        ("a  b \u3000 c\u2028d", "a b c d"),
+        ("\ufeff台灯 ", "台灯"),
+        ("a \u200e b", "a b"),
+        ("\n\t\u200e", ""),
+    ],
+)
+def test_a_label_is_cleaned(text, cleaned):
+    assert clean_label(text) == cleaned
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["T恤", "Ångström 椅", "红　茶", "10\xa0kg", "👩‍🚀", "قهوة عربية", "नमस्ते", "$5", "a_b/c", "e\u0301", "x" * 100_000],
+)
+def test_a_normal_label_stays_as_it_is(label):
+    assert clean_label(label) == label
+
+
+def test_a_long_text_is_shown_shortened():
+    assert shown("台灯") == "台灯"
+    assert shown("x" * 40) == "x" * 40
+    assert shown("x" * 41) == "x" * 39 + "…"
+    assert shown("one two three", 5) == "one…"
+    assert shown("\x00" * 1000 + "x") == "…"
+    assert shown("new\nline") == "new line"
+
+
+@hostile
+def test_a_hostile_label_is_drawn_on_a_picture(label):
+    tags = [Tag(label, 0, 0.9, (100.0, 120.0, 200.0, 220.0)), Tag(label, 1, 0.5, None)]
+    picture = annotate(blank(), tags)
+    assert picture.size == (WIDTH, HEIGHT)
+    assert picture.getpixel((200, 220)) == rgb(COLOURS[0])
+
+
+def test_a_long_label_begins_in_the_picture():
+    label = "W" + "." * 1000
+    bar = np.array(annotate(blank(), [Tag(label, 0, 0.9, (300.0, 120.0, 390.0, 220.0))]))[103:119]
+    upper_half = bar[:8, :40]
+    assert (upper_half > 200).all(-1).any(), "a letter stands there, not the dots"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["new\nline $x$.png", "bytes_\udcff.png", "x" * 240 + ".png", "长名" * 30 + ".png"],
+    ids=["two lines", "no UTF-8", "long", "long in Chinese"],
+)
+def test_a_hostile_name_stands_below_its_picture(folder, name):
+    blank("red").save(folder / name)
+    sheet = contact_sheet(folder, [tagged(name, 0.4), tagged("blue.png", 0.5)])
+    assert middle_of(tile(sheet, 0)) == (255, 0, 0)
+    assert has_text_below(tile(sheet, 0))
+    rim = np.array(tile(sheet, 0))[-28:, :4]
+    assert (rim == 255).all(), "the name leaves its tile"
+
+
+def test_hostile_labels_are_drawn_in_a_chart():
+    """Each has a bar of its own, though two be shortened to the same."""
+    labels = {label: 9 for label in HOSTILE.values()} | {"长" * 50: 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        axes = charts.label_chart(labels)
+        axes.figure.canvas.draw()
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    parsed = [label.get_parse_math() for label in axes.get_yticklabels()]
+    bars = len(axes.patches)
+    plt.close("all")
+    assert max(map(len, names)) <= 40
+    assert not any(parsed)
+    assert bars == len(labels)
+
+
+# --- drawing never decides --------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_drawn_is_one_line_and_leaves_no_figure_open(capsys):
+    with drawing_never_decides():
+        plt.subplots()
+        raise OSError("No space left on device\nand more")
+    assert capsys.readouterr().out == "not drawn 未绘制: No space left on device\n"
+    assert plt.get_fignums() == []
+
+
+def test_what_can_be_drawn_says_nothing_and_stays(capsys):
+    with drawing_never_decides():
+        plt.subplots()
+    figures = plt.get_fignums()
+    plt.close("all")
+    assert len(figures) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_a_person_can_stop_a_drawing():
+    with pytest.raises(KeyboardInterrupt), drawing_never_decides():
+        raise KeyboardInterrupt
+
+
+def test_the_exit_code_of_notebook_03_comes_from_its_pictures_alone(scenes, tmp_path):
+    """No chart, since matplotlib is set up wrongly; no sheet, since a folder has its name."""
+    (tmp_path / "runs/tags/contact_sheet.jpg").mkdir(parents=True)
+    arguments = "-p", "image_dir", scenes, "-p", "limit", 2
+    run = papermill(tmp_path, *arguments, environment={"MPLBACKEND": "nonsense"})
+    assert run.returncode == 0, run.stderr[-3000:]
+    cells = json.loads((tmp_path / "out.ipynb").read_text(encoding="utf-8"))["cells"]
+    printed = "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", []))
+    lines = [line for line in printed.splitlines() if line.startswith("not drawn 未绘制: ")]
+    assert len(lines) == 2
+    assert "backend" in lines[0]
+    assert "contact_sheet.jpg" in lines[1]
 
 
 def test_the_font_is_found_and_holds_every_character_that_is_drawn():

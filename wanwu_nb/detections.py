@@ -15,6 +15,7 @@ from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K
 
 BOX_GRID = 256  # NMS compares boxes on a grid of 1/256 pixel: exact arithmetic, so neighbours in a batch cannot matter
 SPAN = 2**24  # further than any two boxes of one input lie apart on that grid
+DECIMALS = 2  # of a corner, where it is written: 1/100 pixel of the photo
 
 RawOutput = tuple[Tensor | None, Tensor, Tensor]  # boxes [B,K,4] xyxy in input pixels or None, scores, class ids [B,K]
 
@@ -34,7 +35,8 @@ class Detections:
 
     `boxes` [N,4] xyxy in the upright photo's pixels, or None for a whole-picture tagger; `scores` [N] in 0…1;
     `class_ids` [N]; `names`, their labels. `invalid` counts what the network gave that cannot be: scores or boxes that
-    are not finite, boxes inverted or wholly outside the photo. They are dropped.
+    are not finite, boxes inverted, wholly outside the photo, or without area in hundredths of its pixels. They are
+    dropped.
     """
 
     width: int
@@ -242,22 +244,22 @@ class _Table:
 
 
 def _in_photo(placement: Placement, rows: _Rows, labels: Mapping[int, str], invalid: int) -> Detections:
-    """One picture's objects in the photo's pixels, with their names; what lies outside the photo is dropped."""
+    """One picture's objects in the photo's pixels, with their names; what has no area there is dropped."""
     boxes, scores, class_ids = rows
     if boxes is not None:
         boxes = placement.to_photo(boxes)
-        inside = _have_area(boxes)
-        invalid += len(boxes) - int(inside.sum())
-        boxes = boxes[inside]
-        scores = scores[inside]
-        class_ids = class_ids[inside]
+        visible = _have_area(boxes)
+        invalid += len(boxes) - int(visible.sum())
+        boxes = boxes[visible]
+        scores = scores[visible]
+        class_ids = class_ids[visible]
     names = [_name_of(class_id, labels) for class_id in class_ids.tolist()]
     return Detections(placement.width, placement.height, boxes, scores, class_ids, names, invalid)
 
 
 def _have_area(boxes: np.ndarray) -> np.ndarray:
-    """Clipped to the photo, a box wholly in the letterbox's rim has none."""
-    x1, y1, x2, y2 = boxes.T
+    """Which have an area as they will be written. Clipped to the photo, one wholly in the letterbox's rim has none."""
+    x1, y1, x2, y2 = boxes.round(DECIMALS).T
     shorter_sides: np.ndarray = np.minimum(x2 - x1, y2 - y1)
     return shorter_sides > 0
 

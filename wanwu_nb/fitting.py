@@ -67,8 +67,15 @@ def place(width: int, height: int, spec: InputSpec) -> Placement:
     scaled = _scaled_size(width, height, spec)
     spare_x = spec.width - scaled[0]
     spare_y = spec.height - scaled[1]
-    offset = spare_x // 2, spare_y // 2
+    offset = _half(spare_x), _half(spare_y)
     return Placement(width, height, scaled, offset)
+
+
+def _half(spare: int) -> int:
+    """Half of the room; what a crop takes away is halved as `center_crop` rounds it, half to even."""
+    if spare < 0:
+        return -round(-spare / 2)
+    return spare // 2
 
 
 def _scaled_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:

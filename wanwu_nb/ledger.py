@@ -10,7 +10,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 from .jsons import to_json
 
 COMPACT_ABOVE, COMPACT_TIMES = 1_000, 4  # lines; and how many times what is needed
-FILE = ("size", "mtime", "key")
+FINISHED = ("done", "gone")  # of pictures that are there, and that have left their folder
+BITS = {"batch_size": int, "compiled": bool, "decoder": str}  # the kinds of what a stopped run noted
 
 Entry = dict[str, Any]
 
@@ -63,7 +64,7 @@ def read_ledger(path: Path) -> Contents:
             contents.lines += 1
             try:
                 line = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(line, dict):
                 _take(contents, line)
@@ -71,10 +72,10 @@ def read_ledger(path: Path) -> Contents:
 
 
 def _take(contents: Contents, line: Entry) -> None:
-    if _is_entry(line):
+    if _is_of_a_picture(line):
         contents.entries[line["image"]] = line
         contents.places[line["image"]] = contents.image_dir
-    elif isinstance(line.get("choices"), dict) and isinstance(line.get("key"), str):
+    elif _are_bits(line):
         contents.bits[line["key"]] = line["choices"]
     elif isinstance(line.get("image_dir"), str):
         contents.image_dir = line["image_dir"]
@@ -82,18 +83,33 @@ def _take(contents: Contents, line: Entry) -> None:
         contents.bits.clear()  # nothing is left to go on with
 
 
-def _is_entry(line: Entry) -> bool:
-    if not isinstance(line.get("image"), str):
+def _is_of_a_picture(line: Mapping[str, Any]) -> bool:
+    """Whether a line has all that is read of one: the picture's name, key and status; of a result, what it counts."""
+    texts = [line.get(name) for name in ("image", "key", "status")]
+    if not all(isinstance(text, str) for text in texts):
         return False
-    if any(name not in line for name in FILE):
-        return False
-    status = line.get("status")
-    if status == "failed":
+    if line["status"] == "failed":
         return True
-    if status not in ("done", "gone"):
+    if line["status"] not in FINISHED:
         return False
-    counts = isinstance(line.get("objects"), dict)
-    return counts and isinstance(line.get("invalid"), int) and isinstance(line.get("bytes"), int)
+    numbers = [line.get(name) for name in ("size", "mtime", "bytes", "invalid")]
+    return _are_counts(numbers) and _is_count_of_labels(line.get("objects"))
+
+
+def _is_count_of_labels(objects: object) -> bool:
+    return isinstance(objects, dict) and _are_counts(objects.values())
+
+
+def _are_counts(values: Iterable[object]) -> bool:
+    return all(type(value) is int for value in values)  # True is an int, too
+
+
+def _are_bits(line: Mapping[str, Any]) -> bool:
+    """Whether a line notes what a run chose, each of the kind that Plan.bits gives."""
+    choices = line.get("choices")
+    if not isinstance(choices, dict) or not isinstance(line.get("key"), str):
+        return False
+    return all(type(choices[name]) is kind for name, kind in BITS.items() if name in choices)
 
 
 class Ledger:

@@ -21,7 +21,7 @@ from typing import Any
 from .file_systems import Names, concerns_one_name, one_sentence
 from .images import FileVersion
 from .jsons import to_json
-from .ledger import Entry, Ledger, compact, read_ledger
+from .ledger import FINISHED, Entry, Ledger, compact, read_ledger
 from .locking import FolderLock
 from .paths import local_path
 from .results import FORMAT, LEDGER, json_path, result_record
@@ -164,7 +164,7 @@ class OutputFolder:
         entry = self._entries.get(image)
         if version is None or entry is None:
             return False
-        if entry["status"] == "failed" or entry["key"] != self.key:
+        if entry["status"] not in FINISHED or entry["key"] != self.key:
             return False
         if (entry["size"], entry["mtime"]) != (version.size, version.mtime_ns):
             return False
@@ -193,7 +193,7 @@ class OutputFolder:
         """
         there = set(names)
         for image, entry in self._entries.items():
-            if image in there or entry["status"] == "failed":
+            if image in there or entry["status"] not in FINISHED:
                 continue
             if self._known.places[image] not in ("", self._image_dir):
                 continue

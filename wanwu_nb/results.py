@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .detections import Detections, Selection
+from .detections import DECIMALS, Detections, Selection
 from .errors import MissingFile, ResultsError
 from .images import FileVersion
 from .ledger import read_ledger
@@ -124,7 +124,7 @@ def result_record(tagged: Tagged, key: str = "") -> dict[str, Any]:
 def _objects(detections: Detections) -> list[dict[str, Any]]:
     boxes: list[Any] = [None] * len(detections)
     if detections.boxes is not None:
-        boxes = detections.boxes.round(2).tolist()
+        boxes = detections.boxes.round(DECIMALS).tolist()
     class_ids = detections.class_ids.tolist()
     scores = detections.scores.tolist()
     objects = []

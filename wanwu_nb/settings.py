@@ -151,7 +151,7 @@ def _read_advanced(text: str) -> AdvancedSettings:
         values = {}
     if not isinstance(values, dict):
         names = ", ".join(AdvancedSettings.model_fields)
-        raise SettingsError(f'advanced={text!r} is not lines of "name: value": known are {names}')
+        raise SettingsError(f'{text!r} is not lines of "name: value": known are {names}')
     return check_settings(AdvancedSettings, **{str(name): value for name, value in values.items()})
 
 
@@ -194,8 +194,6 @@ def _may_be_meant(name: str, value: object, kind: type[Settings]) -> bool:
 
 
 def _explain(problem: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    if isinstance(problem.get("ctx", {}).get("error"), SettingsError):
-        return str(problem["ctx"]["error"])  # of the lines in `advanced`, a sentence already
     name = str(problem["loc"][0])
     value = problem["input"]
     if problem["type"] == "extra_forbidden":

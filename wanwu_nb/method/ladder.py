@@ -1,7 +1,7 @@
 """The method measured: its steps on the same pictures, one row a step, each judged beside the others."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 from ..demo import TRUTH, demo_folder
 from ..detections import Tag
 from ..errors import SettingsError, first_line
-from ..quality import accuracy, agreement, read_truth
+from ..quality import Truth, accuracy, agreement, read_truth
 from ..results import read_result
 from ..settings import SpeedUpSettings, suggestion
 from . import verdict
@@ -24,7 +24,6 @@ from .verdict import TagsChanged as TagsChanged
 PATIENCE = 100  # seconds that one run of any step may take; one that takes longer must beat the default
 
 Tags = list[Tag]
-Truth = Mapping[str, Sequence[Tag]]
 
 
 def ladder_of(settings: SpeedUpSettings, output: Path) -> "Ladder":
@@ -43,7 +42,7 @@ def ladder_of(settings: SpeedUpSettings, output: Path) -> "Ladder":
 class Ladder:
     """Measures the steps of a job one by one; `rows` holds a Row for each.
 
-    `steps`: names of those to run; `truth`: tags by picture of the job (see `quality.read_truth`), for accuracy.
+    `steps`: names of those to run; `truth`: of pictures of the job (see `quality.read_truth`), for accuracy.
 
     >>> ladder = Ladder(job, repeats=5)
     >>> print(ladder.measure("default"))
@@ -55,7 +54,7 @@ class Ladder:
         self.job = replace(job, batch_size=batch_size)
         self.steps = steps
         self.repeats = repeats
-        self.truth = truth or {}
+        self.truth = truth or Truth({})
         self.rows: dict[str, Row] = {}
 
     def __str__(self) -> str:
@@ -65,8 +64,8 @@ class Ladder:
             size += f": batch_size={self.asked_batch_size} is more than there are pictures"
         truth = "no ground truth: agreement only 无标注"
         if self.truth:
-            truth = f"ground truth for {len(self.truth)} 有标注"
-        return f"{self.job}\n{size}\n{truth}"
+            truth = f"ground truth for {len(self.truth)} 有标注\n{self.truth.unshared()}"
+        return f"{self.job}\n{size}\n{truth}".rstrip()
 
     @property
     def measured(self) -> dict[str, Row]:
@@ -187,7 +186,7 @@ class Ladder:
             row = replace(row, base=base.step, predicted=predicted, gain=gain)
         if row.step != DEFAULT.name and not self.default.reason:
             pairs = self.pairs(self.default, row)
-            row = replace(row, agreement=agreement(pairs))
+            row = replace(row, agreement=agreement(pairs, by_id=True))
         if self.truth:
             tags = self.tags(row)
             row = replace(row, accuracy=accuracy(self.truth, tags))
@@ -244,5 +243,8 @@ def _truth_for(settings: SpeedUpSettings, job: Job) -> Truth:
     elif is_demo:
         path = demo_folder(settings.limit) / TRUTH
     else:
-        return {}
-    return read_truth(path, job.names, job.labels.values())
+        return Truth({})
+    truth = read_truth(path, job.names, job.labels)
+    # Those in the folder are beyond the limit, or left out.
+    truth.only_here = [name for name in truth.only_here if not Path(settings.image_dir, name).exists()]
+    return truth

@@ -123,8 +123,8 @@ def _line_beside(full: Row, row: Row, ladder: Ladder) -> Line:
         if each.reason:
             return {"note": str(each)}
     pairs = ladder.pairs(full, row)
-    drift = pd.Series(score_drift(pairs), dtype=float)
-    share = agreement(pairs)
+    drift = pd.Series(score_drift(pairs, by_id=True), dtype=float)
+    share = agreement(pairs, by_id=True)
     return {
         "seconds": f"{row.spread.median:.4f}",
         "times_fp32": _times(full, row),
@@ -139,7 +139,7 @@ def _changes(ladder: Ladder, row: Row) -> list[Line]:
     """The objects that only the default step found, or only that of `row`."""
     changes: list[Line] = []
     pairs = ladder.pairs(ladder.default, row)
-    for image, unmatched in zip(ladder.job.names, differences(pairs), strict=True):
+    for image, unmatched in zip(ladder.job.names, differences(pairs, by_id=True), strict=True):
         for side, tags in zip(SIDES, unmatched, strict=True):
             for tag in tags:
                 where: Line = {"step": row.step, "image": image, "only in": side}

@@ -1,6 +1,11 @@
 """How far two runs give the same tags: pairs of the tags of one picture, of either side.
 
 The tags of a side are sorted, best first. A picture without an object has no tags: an empty sequence.
+
+Two tags are of one class where they have the same label and, with `by_id`, the same class id: so classes that share a
+name are told apart. Ids can be compared only where both sides number their classes alike: two runs of one model do, and
+so does a truth that was made with the model's own label map (see `truth.read_truth`). Two models, or a model and a
+truth that others made, need not, and are compared by name alone.
 """
 
 import math
@@ -14,6 +19,7 @@ from torchvision.ops import box_iou
 from ..detections import Tag
 
 Tags = Sequence[Tag]
+NOWHERE = (0.0, 0.0, 0.0, 0.0)
 MIN_IOU = 0.5  # two boxes mean the same object where they overlap by more
 Z = 1.96  # standard deviations to either side that hold 95 %
 
@@ -36,7 +42,7 @@ class Share(NamedTuple):
         return self.hits / self.trials
 
 
-def agreement(pairs: Iterable[tuple[Tags, Tags]]) -> Share | None:
+def agreement(pairs: Iterable[tuple[Tags, Tags]], by_id: bool = False) -> Share | None:
     """How far the two sides agree over all pictures.
 
     With boxes, every object counts: it agrees where the other side has one of the same label with IoU > 0.5, one to
@@ -50,7 +56,7 @@ def agreement(pairs: Iterable[tuple[Tags, Tags]]) -> Share | None:
     hits = 0
     trials = 0
     for a, b in pairs:
-        matched = len(matches(a, b))
+        matched = len(matches(a, b, by_id))
         hits += matched
         if _are_whole_picture(a, b):
             trials += 1
@@ -62,7 +68,7 @@ def agreement(pairs: Iterable[tuple[Tags, Tags]]) -> Share | None:
     return Share(hits, trials, low, high)
 
 
-def score_drift(pairs: Iterable[tuple[Tags, Tags]]) -> list[float]:
+def score_drift(pairs: Iterable[tuple[Tags, Tags]], by_id: bool = False) -> list[float]:
     """Returns how far the confidence moved, for each object that both sides have.
 
     >>> score_drift([([Tag("灯", 0, 0.75, None)], [Tag("灯", 0, 0.5, None)])])
@@ -70,13 +76,13 @@ def score_drift(pairs: Iterable[tuple[Tags, Tags]]) -> list[float]:
     """
     drift = []
     for a, b in pairs:
-        for i, j in matches(a, b):
+        for i, j in matches(a, b, by_id):
             difference = a[i].confidence - b[j].confidence
             drift.append(abs(difference))
     return drift
 
 
-def differences(pairs: Iterable[tuple[Tags, Tags]]) -> Iterator[tuple[list[Tag], list[Tag]]]:
+def differences(pairs: Iterable[tuple[Tags, Tags]], by_id: bool = False) -> Iterator[tuple[list[Tag], list[Tag]]]:
     """Returns, pair by pair, the tags that only the first side has, and those that only the second has.
 
     Of whole-picture tags the best one counts.
@@ -90,17 +96,17 @@ def differences(pairs: Iterable[tuple[Tags, Tags]]) -> Iterator[tuple[list[Tag],
         if _are_whole_picture(a, b):
             a = a[:1]
             b = b[:1]
-        matched = matches(a, b)
+        matched = matches(a, b, by_id)
         only_a = _without(a, [i for i, _ in matched])
         only_b = _without(b, [j for _, j in matched])
         yield only_a, only_b
 
 
-def matches(a: Tags, b: Tags) -> list[tuple[int, int]]:
+def matches(a: Tags, b: Tags, by_id: bool = False) -> list[tuple[int, int]]:
     """Find which objects of one picture are the same on both sides.
 
-    Boxes match by the same label and IoU > 0.5, the best overlap first, each object in one pair at most.
-    Of whole-picture tags, the best one of either side, where it is the same.
+    Boxes match by the same class (`by_id`: see above) and IoU > 0.5, the best overlap first, each object in one pair at
+    most; a box without area matches none. Of whole-picture tags, the best one of either side, where it is the same.
     Returns pairs of positions: in `a`, in `b`.
 
     >>> matches([Tag("灯", 0, 0.9, None)], [Tag("灯", 0, 0.8, None)])
@@ -109,9 +115,9 @@ def matches(a: Tags, b: Tags) -> list[tuple[int, int]]:
     if not a or not b:
         return []
     if _are_whole_picture(a, b):
-        same = a[0].label == b[0].label
+        same = same_class(a[0], b[0], by_id)
         return [(0, 0)] if same else []
-    overlaps = _overlaps_of_same_label(a, b)
+    overlaps = _overlaps_of_same_class(a, b, by_id)
     pairs = []
     while overlaps.max() > MIN_IOU:
         best = int(overlaps.argmax())
@@ -120,6 +126,17 @@ def matches(a: Tags, b: Tags) -> list[tuple[int, int]]:
         overlaps[:, j] = 0
         pairs.append((i, j))
     return pairs
+
+
+def same_class(tag: Tag, other: Tag, by_id: bool = False) -> bool:
+    """Returns whether two tags are of one class: by name and, where ids can be compared, by id.
+
+    >>> same_class(Tag("杯", 3, 0.9, None), Tag("杯", 8, 0.9, None), by_id=True)
+    False
+    """
+    if by_id and tag.label_id != other.label_id:
+        return False
+    return tag.label == other.label
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
@@ -155,17 +172,25 @@ def _without(tags: Tags, positions: list[int]) -> list[Tag]:
     return [tag for i, tag in numbered if i not in positions]
 
 
-def _overlaps_of_same_label(a: Tags, b: Tags) -> Tensor:
-    """IoU [len(a), len(b)], 0 where the labels differ."""
+def _overlaps_of_same_class(a: Tags, b: Tags, by_id: bool) -> Tensor:
+    """IoU [len(a), len(b)], 0 where the classes differ or a box has no area."""
     overlaps: Tensor = box_iou(_boxes(a), _boxes(b))
+    overlaps = overlaps.nan_to_num(0.0)  # 0 / 0, of two boxes without area
     for i, tag in enumerate(a):
         for j, other in enumerate(b):
-            if tag.label != other.label:
+            if not same_class(tag, other, by_id):
                 overlaps[i, j] = 0
     return overlaps
 
 
 def _boxes(tags: Tags) -> Tensor:
-    """[N,4] xyxy."""
-    boxes = [tag.bbox for tag in tags]
+    """[N,4] xyxy; those without area all zeros, which overlap nothing."""
+    boxes = [_solid(tag.bbox) for tag in tags]
     return torch.tensor(boxes)
+
+
+def _solid(bbox: tuple[float, float, float, float] | None) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = bbox or NOWHERE
+    if x2 > x1 and y2 > y1:
+        return x1, y1, x2, y2
+    return NOWHERE

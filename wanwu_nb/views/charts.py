@@ -16,6 +16,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from ..measure import STAGE_NAMES_ZH
 from ..quality import Share
+from .drawing import shown
 from .fonts import COLOURS as COLOURS
 from .fonts import chinese_font
 
@@ -50,17 +51,16 @@ def label_chart(labels: Mapping[str, int], top: int = 20) -> Axes:
 
     Example: `label_chart({"台灯": 12, "椅子": 7})`
     """
-    most_common = Counter(labels).most_common(top)
-    most_common.reverse()  # matplotlib begins at the bottom
-    names = [name for name, _ in most_common]
+    most_common = Counter(labels).most_common(top)[::-1]  # matplotlib begins at the bottom
+    names = [shown(name) for name, _ in most_common]
     counts = [count for _, count in most_common]
-    shown = len(names)
-    height = 1.2 + 0.28 * max(1, shown)
+    height = 1.2 + 0.28 * max(1, len(names))
     axes = _new_axes(8, height)
-    bars = axes.barh(names, counts, color=FIRST)
+    bars = axes.barh(range(len(names)), counts, color=FIRST)
     axes.bar_label(bars, padding=3)
+    axes.set_yticks(range(len(names)), names, parse_math=False)  # a $ in a label is a $
     axes.set_xlabel("objects 物体数")
-    axes.set_title(f"Most frequent labels 最常见的标签 ({shown} of {len(labels)})")
+    axes.set_title(f"Most frequent labels 最常见的标签 ({len(names)} of {len(labels)})")
     axes.margins(x=0.08)
     return axes
 
@@ -143,13 +143,13 @@ def speed_against_tags(rows: Mapping[str, SpeedAndTags], min_agreement: float) -
     agreements = {name: (rate, share) for name, (rate, share, _) in rows.items() if share}
     accuracies = {name: (rate, share) for name, (rate, _, share) in rows.items() if share}
     judged = {"agreement 一致率": agreements, "accuracy 准确率": accuracies}
-    shown = [title for title, points in judged.items() if points]
+    titles = [title for title, points in judged.items() if points]
     style()
-    columns = max(1, len(shown))
+    columns = max(1, len(titles))
     figure, grid = plt.subplots(1, columns, figsize=(9, 3.2), layout="constrained", squeeze=False)
     panels = grid[0]
     colours = dict(zip(rows, cycle(COLOURS), strict=False))
-    for panel, title in zip(panels, shown, strict=False):
+    for panel, title in zip(panels, titles, strict=False):
         _plot_points(panel, judged[title], colours)
         panel.set_title(f"{title}, 95 % interval 区间")
     if agreements:

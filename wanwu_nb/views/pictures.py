@@ -9,14 +9,16 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from ..detections import Tag
-from ..images import decode
+from ..images import decode, version_of
 from ..paths import local_path
 from ..tagger import Tagged
+from .drawing import ELLIPSIS, shown
 from .fonts import COLOURS, chinese_font
 
 SHEET_WIDTH = 1500
 CELL_SHAPE = 0.64  # height / width
 GREY = "#c8c8c8"
+CAPTION = 80  # characters of a name below its picture
 
 
 def annotate(photo: Image.Image, objects: Sequence[Tag]) -> Image.Image:
@@ -37,7 +39,8 @@ def contact_sheet(image_dir: str | Path, pictures: Iterable[Tagged], count: int 
     """Draw the pictures that most need a look: the `count` with the least sure objects, annotated, least sure first.
 
     `pictures`: of the folder `image_dir`; read once, one at a time, so there may be any number. Those without an
-    object are left out. A photo that is no longer there, or cannot be opened any more, is a grey tile with its name.
+    object are left out. A photo that is no longer there, is another one by now, or cannot be opened any more, is a grey
+    tile with its name.
     Returns the sheet, SHEET_WIDTH pixels wide.
 
     Example: `contact_sheet("photos", read_results("runs/tags")).save("contact_sheet.jpg")`
@@ -80,20 +83,35 @@ def _tile(image_dir: str | Path, tagged: Tagged, width: int, height: int) -> Ima
     tile.paste(picture, (left, 8))
     canvas = ImageDraw.Draw(tile)
     middle = width / 2, height - 28
-    canvas.text(middle, tagged.image, "#333", _font(18), anchor="ma")
+    font = _font(18)
+    name = _fitting(shown(tagged.image, CAPTION), font, room[0])
+    canvas.text(middle, name, "#333", font, anchor="ma")
     return tile
 
 
 def _annotated(image_dir: str | Path, tagged: Tagged) -> Image.Image | None:
-    """The photo with its tags, or None where it is gone."""
+    """The photo with its tags, or None where it is gone or another one."""
+    if _has_changed(image_dir, tagged):
+        return None
     path = Path(image_dir) / tagged.image
     try:
         pixels = decode(path)
+        picture = _as_image(pixels)
+        _draw(picture, tagged.objects)
     except Exception:  # whatever a decoder says of a photo that was removed or changed: the sheet goes on without it
         return None
-    picture = _as_image(pixels)
-    _draw(picture, tagged.objects)
     return picture
+
+
+def _has_changed(image_dir: str | Path, tagged: Tagged) -> bool:
+    """Whether another file lies there by now, of any kind and size: it is not opened, and the boxes are not its own.
+
+    By size alone: a copy of the folder may have other times.
+    """
+    if tagged.version is None:
+        return False
+    now = version_of(image_dir, tagged.image)
+    return now is None or now.size != tagged.version.size
 
 
 def _draw(picture: Image.Image, objects: Sequence[Tag]) -> None:
@@ -102,7 +120,7 @@ def _draw(picture: Image.Image, objects: Sequence[Tag]) -> None:
     below = float(pen.line)  # where the next tag without a box goes
     for tag in reversed(objects):
         colour = _colour(tag.label_id)
-        text = f"{tag.label} {tag.confidence:.2f}"
+        text = f"{shown(tag.label)} {tag.confidence:.2f}"
         if tag.bbox is None:
             pen.label(pen.line, below, text, colour)
             below += 1.3 * pen.font.size
@@ -130,15 +148,26 @@ class _Pen:
 
     def label(self, x: float, y: float, text: str, colour: str) -> None:
         """White text on a bar of `colour`, its upper left corner at `x`, `y`, or where it still is in the picture."""
+        text = _fitting(text, self.font, self.right_edge - 2 * self.line)
         text_width = self.canvas.textlength(text, self.font)
         width = text_width + 2 * self.line
-        left = min(x, self.right_edge - width)
+        left = max(0, min(x, self.right_edge - width))
         top = max(0, y)
         right = left + width
         bottom = top + self.text_height
         self.canvas.rectangle((left, top, right, bottom), fill=colour)
         start = left + self.line, top - self.text_rise
         self.canvas.text(start, text, "white", self.font)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
+    """The text, or as much of it as `room` pixels hold."""
+    kept = len(text)
+    fitting = text
+    while kept > 1 and font.getlength(fitting) > room:
+        kept -= 1
+        fitting = text[:kept] + ELLIPSIS
+    return fitting
 
 
 def _colour(label_id: int) -> str:
