@@ -269,7 +269,7 @@ def test_pixels_lie_where_the_placement_says(width, height, spec, data):
     assume(expected + blurred <= right)
     row = image[0, spec.height // 2, left:right].double() / 255
     found = right - float(row.sum())  # where all that is bright would begin
-    assert abs(found - expected) <= 0.1
+    assert abs(found - expected) <= 0.25  # a wrong corner is half a pixel off at least
 
 
 # --- NMS --------------------------------------------------------------------------------------------------------------
