@@ -9,8 +9,9 @@ from pathlib import Path
 from ..errors import MissingFile, ModelError
 from ..fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 from .architectures import build_with
-from .checkpoint import Checkpoint
-from .formats import read_state_dict
+from .checkpoint import Checkpoint, WeightsFile
+from .labels import Labels
+from .weights import read_state_dict
 
 WEIGHTS, NAMES = "pytorch_model.pt", "meta_info.txt"
 INPUT = InputSpec(224, 224, "crop", IMAGENET_MEAN, IMAGENET_STD, shorter_side=256)
@@ -25,7 +26,7 @@ def is_modelscope(folder: Path) -> bool:
     return len(_missing(folder)) < 2
 
 
-def open_modelscope(folder: Path, labels: dict[int, str] | None = None) -> Checkpoint:
+def open_modelscope(folder: Path, labels: Labels | None = None) -> Checkpoint:
     """Open the folder as ModelScope's download leaves it, with its own names or with `labels`.
 
     Returns the checkpoint. Raises MissingFile for a folder that is not whole, ModelError for files that are damaged.
@@ -41,11 +42,14 @@ def open_modelscope(folder: Path, labels: dict[int, str] | None = None) -> Check
         )
     own_labels = _read_labels(folder / NAMES)
     classes = len(own_labels)
+    if labels:
+        own_labels = labels.for_classes(classes)
     weights = folder / WEIGHTS
+    files = (WeightsFile.of(weights),)
     state = read_state_dict(weights)
     network, _ = build_with(ARCHITECTURE, state, classes, weights)
     kind = "ModelScope folder, ResNeSt-101"
-    return Checkpoint(folder.name, kind, network, INPUT, labels or own_labels, weights, ARCHITECTURE)
+    return Checkpoint(folder.name, kind, network, INPUT, own_labels, weights, ARCHITECTURE, files=files)
 
 
 def _missing(folder: Path) -> list[str]:
