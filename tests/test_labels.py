@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from model_files import NAMES, classifier, save_traced, torch_cache, write_labels
+from model_files import NAMES, classifier, modelscope_folder, save_traced, torch_cache, write_labels
 from small_networks import MeanColour
 
 from wanwu_nb.checkpoints import open_checkpoint, read_labels
@@ -236,3 +236,17 @@ def test_gaps_in_the_numbering_are_right(tmp_path, monkeypatch):
     labels = open_checkpoint("torchvision/ssdlite320_mobilenet_v3_large").labels
     assert len(labels) == 80
     assert max(labels) == 90
+
+
+def test_modelscopes_own_labels_are_read_by_the_same_lines(tmp_path):
+    folder = modelscope_folder(tmp_path / "folder")
+    lines = (folder / "meta_info.txt").read_text(encoding="utf-8").replace(NAMES[1], "椅\x85子").replace("\n", "\r")
+    (folder / "meta_info.txt").write_bytes(lines.encode("utf-8-sig"))
+    assert open_checkpoint(str(folder)).labels == {0: NAMES[0], 1: "椅 子", 2: NAMES[2]}
+
+
+def test_an_empty_meta_info_is_refused(tmp_path):
+    folder = modelscope_folder(tmp_path / "folder")
+    (folder / "meta_info.txt").write_text("")
+    with pytest.raises(ModelError, match=r"meta_info\.txt names no class"):
+        open_checkpoint(str(folder))

@@ -9,6 +9,7 @@ from ..errors import ModelError
 SAFETENSORS, PICKLE, TORCHSCRIPT, EXPORT = "safetensors", "pickle", "TorchScript", "torch.export"
 PROGRAMS = (TORCHSCRIPT, EXPORT)  # bring their own code
 SHARDED = "sharded weights"  # an index in JSON, which says in which file each tensor lies
+LARGEST_INDEX = 64_000_000  # bytes
 WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 EXPORT_ADVICE = "export it from PyTorch instead: torch.export.save(torch.export.export(model, (batch,)), 'model.pt2')"
 
@@ -21,15 +22,18 @@ def format_of(path: Path) -> str:
     >>> format_of(DEMO_FOLDER / "model.safetensors")
     'safetensors'
     """
-    with open(path, "rb") as file:
-        head = file.read(1024)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     if head.startswith(b"PK"):
         return _format_of_zip(path)
     if _is_safetensors(path, head):
         return SAFETENSORS
     if head.startswith(b"\x80"):
         return PICKLE  # torch.save's format before 1.6
-    if head.lstrip().startswith(b"{") and _is_index(path):
+    if head.lstrip().startswith(b"{") and path.stat().st_size < LARGEST_INDEX and _is_index(path):
         return SHARDED
     other = _guess(path, head)
     raise ModelError(f"{path} is {other}")
@@ -45,7 +49,7 @@ def _is_safetensors(path: Path, head: bytes) -> bool:
 def _is_index(path: Path) -> bool:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     weight_map = content.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
@@ -57,7 +61,7 @@ def _format_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except Exception as error:  # zipfile raises several kinds, by which byte is wrong
         raise ModelError(f"{path} is damaged: the file is cut short; download or copy it again") from error
     names = [entry.partition("/")[2] for entry in entries]  # without the archive's own name
     if "archive_format" in names or _any_starts_with(names, "serialized_exported_program"):

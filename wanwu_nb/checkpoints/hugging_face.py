@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingFile, ModelError
+from ..errors import MissingFile, ModelError, WanwuError, first_line
 from .checkpoint import Checkpoint
 from .labels import Labels, cleaned
 from .lone_file import LABEL_FILES, Recipe, labels_beside, open_network
@@ -35,6 +35,16 @@ def open_hugging_face(folder: Path, labels: Labels | None = None, trust_pickle: 
 
     Example: `open_hugging_face(Path("resnet18.a1_in1k"))`
     """
+    try:
+        return _open(folder, labels, trust_pickle)
+    except WanwuError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        reason = first_line(error)
+        raise ModelError(f"{folder / CONFIG} cannot be used ({reason}): download it again") from error
+
+
+def _open(folder: Path, labels: Labels | None, trust_pickle: bool) -> Checkpoint:
     config = _read_config(folder / CONFIG)
     name = _timm_name(config, folder)
     weights = _weights(folder)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 Pairs = list[tuple[int, object]]
 Row = list[str]
 
-NUMBER = re.compile(r"[+-]?\d+")
+NUMBER = re.compile(r"[+-]?\d{1,18}")
 ID_WORDS = {"id", "ids", "idx", "index", "no", "no.", "number", "code", "wnid", "synset", "class_id", "label_id"}
 ID_WORDS |= {"category_id", "编号", "序号", "索引", "代码", "类别编号", "类别id", "标签id", "标签编号"}
 NAME_WORDS = {"name", "names", "label", "labels", "class", "classes", "category", "categories", "class_name"}
@@ -28,7 +28,7 @@ def names_in_lines(lines: Sequence[str], is_csv: bool) -> list[Pairs]:
     >>> names_in_lines(["0,台灯", "1,椅子"], is_csv=True)
     [[(0, '台灯'), (1, '椅子')]]
     """
-    first, last = _outer_names(lines)
+    first, last = _written_lines(lines)
     rows = _rows(lines[first:last], is_csv)
     numbered = _numbered(rows)
     if numbered is not None:
@@ -38,9 +38,34 @@ def names_in_lines(lines: Sequence[str], is_csv: bool) -> list[Pairs]:
     return _counted(names, first, _has_heading_words(rows[0]))
 
 
-def _outer_names(lines: Sequence[str]) -> tuple[int, int]:
+def lines_of(text: str) -> list[str]:
+    """Returns the lines as a person sees them: str.splitlines cuts at form feeds and the like, too.
+
+    >>> lines_of("台灯\\r\\n椅子")
+    ['台灯', '椅子']
+    """
+    return re.split(r"\r\n|\n|\r", text)
+
+
+def number(text: str) -> int | None:
+    """Returns the whole number that a cell is, else None.
+
+    >>> number(" 7 ")
+    7
+    """
+    stripped = text.strip()
+    if not NUMBER.fullmatch(stripped):
+        return None
+    return int(stripped)
+
+
+def _written_lines(lines: Sequence[str]) -> tuple[int, int]:
     """Where the first line lies that is not blank, and behind the last."""
-    written = [i for i, line in enumerate(lines) if line.strip().strip("\ufeff")]
+    written = []
+    for i, line in enumerate(lines):
+        text = line.strip()
+        if text.strip("\ufeff"):
+            written.append(i)
     if not written:
         raise Unclear("it names no class")
     return written[0], written[-1] + 1
@@ -70,32 +95,45 @@ def _parsed(lines: Sequence[str], delimiter: str) -> list[Row]:
 
 def _numbered(rows: list[Row]) -> Pairs | None:
     """A table with the class ids in its first column or its second, names beside; else None."""
-    written = [row for row in rows if any(cell.strip() for cell in row)]
-    width = max(len(row) for row in written)
-    if width < 2:
+    written = [row for row in rows if "".join(row).strip()]
+    widths = [len(row) for row in written]
+    if max(widths, default=0) < 2:
         return None
-    for id_column, beside in ((0, 1), (1, 0)):
-        name_column, body = beside, written
-        if _is_heading(written[0], id_column):
-            name_column = _named_column(written[0], id_column, beside)
-            body = written[1:]
-        ids = [_number(_cell(row, id_column)) for row in body]
-        if not body or None in ids:
-            continue
-        names = [_cell(row, name_column) for row in body]
-        return [(class_id, name) for class_id, name in zip(ids, names, strict=True) if class_id is not None]
+    for id_column, name_column in ((0, 1), (1, 0)):
+        pairs = _by_ids(written, id_column, name_column)
+        if pairs:
+            return pairs
     _refuse_missing_ids(written)
     return None
 
 
+def _by_ids(rows: list[Row], id_column: int, name_column: int) -> Pairs:
+    """Each row's class id and name, without the heading; none where a row has no number as its id."""
+    heading = rows[0]
+    if _is_heading(heading, id_column):
+        name_column = _named_column(heading, id_column, name_column)
+        rows = rows[1:]
+    pairs: Pairs = []
+    for row in rows:
+        class_id = number(_cell(row, id_column))
+        if class_id is None:
+            return []
+        name = _cell(row, name_column)
+        pairs.append((class_id, name))
+    return pairs
+
+
 def _is_heading(row: Row, id_column: int) -> bool:
     """Words of a heading where the rows below have numbers."""
-    return _number(_cell(row, id_column)) is None and _has_heading_words(row)
+    return number(_cell(row, id_column)) is None and _has_heading_words(row)
 
 
 def _named_column(heading: Row, id_column: int, beside: int) -> int:
     """The only column that the heading calls names; else the one beside the class ids."""
-    columns = [i for i, cell in enumerate(heading) if _word(cell) in NAME_WORDS and i != id_column]
+    columns = []
+    for i, cell in enumerate(heading):
+        if i != id_column and _word(cell) in NAME_WORDS:
+            columns.append(i)
     if len(columns) == 1:
         return columns[0]
     return beside
@@ -103,7 +141,7 @@ def _named_column(heading: Row, id_column: int, beside: int) -> int:
 
 def _refuse_missing_ids(rows: list[Row]) -> None:
     """Numbers in most lines are class ids: counting the lines instead might shift them."""
-    ids = [_number(_cell(row, 0)) for row in rows]
+    ids = [number(_cell(row, 0)) for row in rows]
     missing = ids.count(None)
     if 0 < missing <= len(rows) / 2:
         row = rows[ids.index(None)]
@@ -125,12 +163,15 @@ def _name_column(rows: list[Row], is_csv: bool) -> int:
 
 def _counted(names: list[str], blank: int, may_have_heading: bool) -> list[Pairs]:
     """One name a line, from 0; or behind a heading; or with the blank lines before counted too."""
-    starts = [0, blank] if blank else [0]
-    bodies = [names[1:], names] if may_have_heading and len(names) > 1 else [names]
+    bodies = [names]
+    if may_have_heading and len(names) > 1:
+        bodies.append(names[1:])
+    starts = {0, blank}
     readings: list[Pairs] = []
-    for start in starts:
-        for body in bodies:
-            readings.append(list(enumerate(body, start)))
+    for body in bodies:
+        for start in sorted(starts):
+            pairs: Pairs = list(enumerate(body, start))
+            readings.append(pairs)
     return readings
 
 
@@ -143,13 +184,6 @@ def _has_heading_words(row: Row) -> bool:
 
 def _word(cell: str) -> str:
     return cell.strip("# :\ufeff\u3000").casefold().replace(" ", "_")
-
-
-def _number(text: str) -> int | None:
-    stripped = text.strip()
-    if not NUMBER.fullmatch(stripped):
-        return None
-    return int(stripped)
 
 
 def _cell(row: Row, column: int) -> str:

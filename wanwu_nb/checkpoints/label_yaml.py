@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .label_tables import Unclear
+from .label_tables import Unclear, number
 
 NAMES = re.compile(r"^names[ \t]*:", re.MULTILINE)
 
@@ -36,39 +36,45 @@ def names_in_yaml(text: str) -> list[tuple[int, object]]:
     entries = _entries(root)
     names = entries.get("names", root)
     pairs = _pairs(names)
-    count = _text(entries.get("nc"))
-    if count and count.isdecimal() and int(count) != len(pairs):
+    count = number(_text(entries.get("nc")))
+    if count is not None and count != len(pairs):
         raise Unclear(f"nc is {count}, and names are {len(pairs)}")
     return pairs
 
 
 def _entries(node: Any) -> dict[str, Any]:
-    if _kind(node) != "mapping":
-        return {}
-    return {key.value: value for key, value in node.value if _kind(key) == "scalar"}
-
-
-def _kind(node: Any) -> str:
-    """ "scalar", "sequence" or "mapping"; "" for an empty file."""
-    return getattr(node, "id", "")
+    entries = {}
+    if _kind(node) == "mapping":
+        for key, value in node.value:
+            entries[_text(key)] = value
+    return entries
 
 
 def _pairs(names: Any) -> list[tuple[int, object]]:
-    if _kind(names) == "sequence":
-        return [(i, _text(name)) for i, name in enumerate(names.value)]
-    if _kind(names) != "mapping":
+    kind = _kind(names)
+    if kind == "sequence":
+        texts = [_text(name) for name in names.value]
+        return list(enumerate(texts))
+    if kind != "mapping":
         raise Unclear("it has no list of names: write names: [台灯, 椅子]")
     pairs: list[tuple[int, object]] = []
     for key, name in names.value:
-        class_id = _text(key)
-        if class_id is None or not class_id.isdecimal():
-            raise Unclear(f"the keys of names must be class ids, and {class_id!r} is none")
-        pairs.append((int(class_id), _text(name)))
+        text = _text(key)
+        class_id = number(text)
+        if class_id is None:
+            raise Unclear(f"the keys of names must be class ids, and {text!r} is none")
+        pairs.append((class_id, _text(name)))
     return pairs
 
 
-def _text(node: Any) -> str | None:
+def _kind(node: Any) -> str:
+    """ "scalar", "sequence" or "mapping"; "" where there is nothing."""
+    return getattr(node, "id", "")
+
+
+def _text(node: Any) -> str:
+    """A scalar as it is written; "" for anything else."""
     if _kind(node) != "scalar":
-        return None
+        return ""
     text: str = node.value
     return text

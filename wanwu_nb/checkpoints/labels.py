@@ -2,14 +2,13 @@
 
 import codecs
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingFile, ModelError
-from .label_tables import Unclear, names_in_lines
+from .label_tables import Unclear, lines_of, names_in_lines
 from .label_yaml import is_yaml, names_in_yaml
 
 LARGEST_FILE = 64_000_000  # bytes
@@ -87,7 +86,7 @@ def open_labels(path: Path) -> Labels:
 
     Example: `open_labels(Path("labels.txt")).counts`
     """
-    text = _read_text(path)
+    text = read_text(path)
     if not text.strip():
         raise ModelError(f"labels file {path} is empty")
     try:
@@ -97,6 +96,30 @@ def open_labels(path: Path) -> Labels:
     source = f"labels file {path}"
     named = [cleaned(source, reading) for reading in readings]
     return Labels(str(path), tuple(named))
+
+
+def read_text(path: Path) -> str:
+    """Read a labels file in UTF-8, in what its byte-order mark says, or in GB18030.
+
+    Returns its text, line ends as they are. Raises MissingFile or ModelError, in one sentence.
+
+    Example: `read_text(Path("labels.txt"))`
+    """
+    if path.is_dir():
+        raise ModelError(f"labels {path} is a folder: give the file that lies in it")
+    if not path.exists():
+        raise MissingFile(f"labels file {path} does not exist")
+    size = path.stat().st_size
+    if not path.is_file() or size > LARGEST_FILE:
+        raise ModelError(f"labels file {path} is no file of labels: it is no regular file, or has {size:,} bytes")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"labels file {path} cannot be read: {error.strerror}") from None
+    text = _decoded(path, content)
+    if "\0" in text:
+        raise ModelError(f"labels file {path} is not text: save it as UTF-8")
+    return text
 
 
 def cleaned(source: str, labels: Mapping[int, object]) -> dict[int, str]:
@@ -135,24 +158,6 @@ def _clean(name: str) -> str:
     return " ".join(text.split())
 
 
-def _read_text(path: Path) -> str:
-    if path.is_dir():
-        raise ModelError(f"labels {path} is a folder: give the file that lies in it")
-    if not path.exists():
-        raise MissingFile(f"labels file {path} does not exist")
-    size = path.stat().st_size
-    if not path.is_file() or size > LARGEST_FILE:
-        raise ModelError(f"labels file {path} is no file of labels: it is no regular file, or has {size:,} bytes")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"labels file {path} cannot be read: {error.strerror}") from None
-    text = _decoded(path, content)
-    if "\0" in text:
-        raise ModelError(f"labels file {path} is not text: save it as UTF-8")
-    return text
-
-
 def _decoded(path: Path, content: bytes) -> str:
     """By its byte-order mark, else UTF-8, else GB18030 where that gives Chinese."""
     marks = [mark for mark in BYTE_ORDER_MARKS if content.startswith(mark)]
@@ -185,8 +190,7 @@ def _parse(path: Path, text: str) -> list[list[tuple[int, object]]]:
         return [names_in_yaml(text)]
     if start.startswith(("{", "[")):
         return [_from_json(path, start)]
-    lines = re.split(r"\r\n|\n|\r", text)  # and at no other character, as str.splitlines would
-    return names_in_lines(lines, path.suffix.lower() == ".csv")
+    return names_in_lines(lines_of(text), path.suffix.lower() == ".csv")
 
 
 def _from_json(path: Path, text: str) -> list[tuple[int, object]]:

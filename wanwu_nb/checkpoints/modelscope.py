@@ -10,7 +10,8 @@ from ..errors import MissingFile, ModelError
 from ..fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 from .architectures import build_with
 from .checkpoint import Checkpoint, WeightsFile
-from .labels import Labels
+from .label_tables import lines_of
+from .labels import Labels, cleaned, read_text
 from .weights import read_state_dict
 
 WEIGHTS, NAMES = "pytorch_model.pt", "meta_info.txt"
@@ -63,11 +64,13 @@ def _missing(folder: Path) -> list[str]:
 
 def _read_labels(path: Path) -> dict[int, str]:
     """A line a class, tab-separated, the label second."""
-    text = path.read_text(encoding="utf-8")
-    labels = {}
-    for i, line in enumerate(text.splitlines()):
+    lines = lines_of(read_text(path))
+    if not lines[-1]:
+        lines.pop()  # behind the last line's end
+    labels: dict[int, object] = {}
+    for i, line in enumerate(lines):
         columns = line.split("\t")
         if len(columns) < 2 or not columns[1].strip():
             raise ModelError(f"{path}: line {i + 1} has no tab-separated label: download it again")
-        labels[i] = columns[1].strip()
-    return labels
+        labels[i] = columns[1]
+    return cleaned(str(path), labels)

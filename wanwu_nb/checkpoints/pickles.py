@@ -1,32 +1,49 @@
-"""Pickles opened without running code: torch's weights-only loader, and the plain data that trainers put beside."""
+"""Pickles opened without running code: torch's weights-only loader, without what trainers put beside the weights."""
 
-import argparse
 import pickle
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..errors import ModelError, first_line
 
-NUMBERS = "?bhilqpBHILQPefdgFDGSU"  # numpy's codes of plain data: neither objects nor records
+# How numbers and arrays of numpy, argparse's namespaces and paths stand in a pickle, of old versions and new.
+BESIDE = [
+    "argparse.Namespace",
+    "numpy.dtype",
+    "numpy.ndarray",
+    "numpy.core.multiarray.scalar",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray.scalar",
+    "numpy._core.multiarray._reconstruct",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib._local.PosixPath",
+    "pathlib._local.WindowsPath",
+    "_codecs.encode",  # bytes
+    "builtins.bytes",  # none
+]
 CULPRITS = (r"GLOBAL ([\w.]+)", r"got <class '([\w.]+)'>", r"WeightsUnpickler error: ([^\n]+)")
 
 
 def load_pickle(path: Path, trust_pickle: bool) -> Any:
     """Open what torch.save wrote, mapped into memory where the format allows it.
 
-    Tensors, plain containers, numpy's numbers and argparse's namespaces are opened; a file with anything else only
-    where it is trusted, since that runs the code inside. Returns the content. Raises ModelError, with the culprit.
+    Tensors and plain containers are opened. Numbers and arrays of numpy, argparse's namespaces and paths may lie beside
+    them, and are left out: even numpy's own way to read them lets a pickle set a type's flags. A file with anything
+    else is opened only where it is trusted, since that runs the code inside.
+
+    Returns the content. Raises ModelError, with the culprit.
 
     Example: `load_pickle(Path("checkpoint.pth"), trust_pickle=False)["epoch"]`
     """
+    allowed: list[Any] = [(_LeftOut, name) for name in BESIDE]
     mapped = zipfile.is_zipfile(path)  # the format before 1.6 cannot be
     try:
-        with torch.serialization.safe_globals(_plain_data()):
+        with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=not trust_pickle, mmap=mapped)
     except pickle.UnpicklingError as error:
         culprit = _culprit(error)
@@ -43,23 +60,17 @@ def load_pickle(path: Path, trust_pickle: bool) -> Any:
         raise ModelError(f"the weights in {path} are damaged ({reason}): copy them again") from error
 
 
-def _plain_data() -> list[Any]:
-    """What may be opened beside tensors, each under the names by which old and new files call it."""
-    scalar = np.float64(0).__reduce__()[0]
-    array: Any = np.zeros(0).__reduce__()[0]
-    allowed: list[Any] = [argparse.Namespace, np.dtype, np.ndarray, (_bytes_of, "_codecs.encode"), bytes]
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        allowed.append((scalar, f"{module}.scalar"))
-        allowed.append((array, f"{module}._reconstruct"))
-    kinds = {type(np.dtype(code)) for code in NUMBERS}
-    return allowed + list(kinds)
+class _LeftOut:
+    """Stands for what lies beside the weights, whatever it is made of."""
 
+    def __new__(cls, *_: object) -> "_LeftOut":
+        return super().__new__(cls)
 
-def _bytes_of(text: str, encoding: str) -> bytes:
-    """How pickle writes bytes down; no other codec is asked for."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"WeightsUnpickler error: bytes written as {encoding}")
-    return text.encode("latin1")
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
 
 
 def _culprit(error: pickle.UnpicklingError) -> str:

@@ -54,12 +54,12 @@ def _open_torchscript(path: Path) -> Program:
 def _open_export(path: Path) -> Program:
     with _in_one_sentence(path, EXPORT):
         program = _load_export(path)
-    batch, height, width = _input_shape(program, path)
-    network = _Frozen(program.module())
-    sizes = _batch_sizes(batch, program)
-    spec = None
-    if isinstance(height, int) and isinstance(width, int):
-        spec = InputSpec(width, height, "stretch", IMAGENET_MEAN, IMAGENET_STD)
+        batch, height, width = _input_shape(program, path)
+        network = _Frozen(program.module())
+        sizes = _batch_sizes(batch, program)
+        spec = None
+        if isinstance(height, int) and isinstance(width, int):
+            spec = InputSpec(width, height, "stretch", IMAGENET_MEAN, IMAGENET_STD)
     return Program(network, sizes, spec)
 
 
