@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,21 @@ def scenes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("scenes")
     draw_folder(folder, SCENES, FIRST_SEED)
     return folder
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> Callable[[str], Path]:
+    """The demo's weights in every form that is served, made when first asked for."""
+    made = {}
+
+    def file(form: str) -> Path:
+        from model_files import demo_as  # here: it takes a second, and few tests ask for it
+
+        if form not in made:
+            made[form] = demo_as(form, tmp_path_factory.mktemp(form.replace(" ", "_")))
+        return made[form]
+
+    return file
 
 
 @pytest.fixture(scope="session")

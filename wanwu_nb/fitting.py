@@ -1,12 +1,15 @@
 """A picture fitted to a network's input, and the way back from the input's pixels to the photo's."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, resize
 from torchvision.transforms.v2.functional import pad as pad_image
 
+LARGEST_SIDE = 16_384  # of an input
+LARGEST_MEAN, LARGEST_STD = 1.5, 5.0  # beyond, they are of values in 0…255
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of values in 0…1
 
 
@@ -32,6 +35,24 @@ class InputSpec:
         known = "stretch", "letterbox", "crop"
         if self.fit not in known:
             raise ValueError(f'fit {self.fit!r} is not known: use "stretch", "letterbox" or "crop"')
+        longer = max(self.width, self.height)
+        if min(self.width, self.height) < 1 or max(longer, self.shorter_side) > LARGEST_SIDE:
+            sides = f"{self.width} x {self.height}, shorter_side {self.shorter_side}"
+            raise ValueError(f"sides lie in 1…{LARGEST_SIDE:,} pixels, and {sides} do not")
+        if self.fit == "crop" and 2 * self.shorter_side < longer:
+            raise ValueError(
+                f"crop scales a photo's shorter side to shorter_side, which is {self.shorter_side}: set it to at least "
+                f"the input's own {longer}"
+            )
+        if not 0 <= self.pad <= 255:
+            raise ValueError(f"pad is a grey of 0…255, and {self.pad} is none")
+        of_pixels = any(abs(value) > LARGEST_MEAN for value in self.mean)
+        if of_pixels or any(value > LARGEST_STD for value in self.std):
+            raise ValueError(f"mean {self.mean} and std {self.std} are of values in 0…1: divide those of 0…255 by 255")
+        if not all(value > 0 for value in self.std):
+            raise ValueError(f"std divides the pixels, and must be above zero: {self.std}")
+        if not all(isfinite(value) for value in (*self.mean, *self.std)):
+            raise ValueError(f"mean {self.mean} and std {self.std} must be numbers")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, ModelSettings, check_setti
 from .tagger import Failed, Tagger
 
 BATCH_SIZE = 8
-CANNOT_RUN = (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError, AttributeError)
 OutputOnDevice = tuple[Tensor | None, Tensor, Tensor]
 Run = Callable[[Tensor], OutputOnDevice]
 
@@ -111,17 +110,34 @@ class ResidentModel:
         return self.checkpoint.labels
 
     def try_out(self) -> str:
-        """Run one picture of noise. Returns what went wrong, "" if nothing did."""
+        """Run a picture of noise; two where the network brings its own code, which may have been made for one alone.
+
+        Returns what went wrong, "" if nothing did.
+        """
+        if not self.checkpoint.architecture:
+            try:
+                return self._problem_with(2)
+            except Exception:  # as below; one at a time may still do
+                pass
+        try:
+            return self._problem_with(1)
+        except Exception as error:  # whatever a network may say
+            return first_line(error)
+
+    def _problem_with(self, count: int) -> str:
         generator = torch.Generator().manual_seed(0)
         spec = self.checkpoint.spec
-        noise = torch.randint(0, 256, (1, 3, spec.height, spec.width), dtype=torch.uint8, generator=generator)
-        try:
-            _, scores, _ = self.forward(noise)
-        except CANNOT_RUN as error:
-            return first_line(error)
-        if self.precision.value == "fp32" or scores.isfinite().all():
-            return ""
-        return "its scores are not finite"
+        noise = torch.randint(0, 256, (count, 3, spec.height, spec.width), dtype=torch.uint8, generator=generator)
+        _, scores, class_ids = self.forward(noise)
+        if len(scores) != count:
+            return f"it gives {len(scores)} outputs for {count} pictures: the first dimension must be the batch"
+        if not scores.isfinite().all():
+            return "its scores are not finite"
+        scored = class_ids[scores > 0].tolist()
+        highest, last = max(scored, default=0), max(self.labels)
+        if highest > last:
+            return f"it knows a class {highest}, and the labels name classes only to {last}: name all of them"
+        return ""
 
     def compile(self, batch_size: int) -> str:
         """Compile the network for batches of this size, which takes seconds to minutes.

@@ -1,7 +1,8 @@
 """Networks by the name of their architecture, filled with a state dict."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from ..errors import ModelError
+from ..errors import ModelError, first_line
 from ..fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 from ..process import without_initialisation
 from .contract import Contract
 from .demo_detector import DemoDetector
+from .prefixes import without_wrappers
 
 Builder = Callable[[str, int], tuple[nn.Module, InputSpec]]  # name and number of classes in
 
@@ -23,9 +25,16 @@ SHOWN = 5  # keys of a misfit
 
 
 def build_with(
-    architecture: str, state: dict[str, Tensor], classes: int, source: Path, scoring: str = "softmax"
+    architecture: str,
+    state: dict[str, Tensor],
+    classes: int,
+    source: Path,
+    scoring: str = "softmax",
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[Contract, InputSpec]:
     """Build the network of `architecture` with `classes` classes around the tensors of `state`, without copying them.
+
+    Prefixes that a trainer put before all names are stripped. `options` go to timm's create_model.
 
     Returns the network and the input it wants. Raises ModelError for an unknown architecture, and, with the first five
     keys, for weights from `source` that do not fit.
@@ -34,8 +43,11 @@ def build_with(
     """
     family, _, name = architecture.partition("/")
     builder = _builder_of(family, architecture)
+    if options:
+        builder = partial(builder, **options)
     network, spec = _build_empty(builder, name, classes)
     wanted = network.state_dict()
+    state = without_wrappers(state, wanted)
     problem = _misfit(wanted, state)
     if problem:
         raise ModelError(f"the weights in {source} do not fit {architecture} with {classes} classes: {problem}")
@@ -104,7 +116,7 @@ def _demo_detector(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
     return network, spec
 
 
-def _timm_classifier(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
+def _timm_classifier(name: str, classes: int, **options: Any) -> tuple[nn.Module, InputSpec]:
     """Shorter side to the size timm evaluates at, then the centre: `crop_pct` is the ratio of the two."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in a notebook, tqdm asks for widgets that nothing here uses
@@ -115,8 +127,15 @@ def _timm_classifier(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
         similar = timm.list_models(f"*{name[:6]}*")
         advice = ", ".join(similar[:5]) or "see timm.list_models()"
         raise ModelError(f"timm knows no architecture {name!r}: {advice}")
-    network = timm.create_model(name, num_classes=classes)
+    try:
+        network = timm.create_model(name, num_classes=classes, **options)
+    except (TypeError, KeyError, AssertionError) as error:
+        reason = first_line(error)
+        raise ModelError(f"timm cannot build {name} as its config.json asks: {reason}") from error
     data: dict[str, Any] = resolve_model_data_config(network)
+    channels = data["input_size"][0]
+    if channels != 3:
+        raise ModelError(f"timm's {name} takes {channels} channels here, and pictures have 3")
     side = data["input_size"][1]
     shorter_side = int(side / data["crop_pct"])
     mean = tuple(data["mean"])

@@ -78,10 +78,11 @@ class Contract(nn.Module):
     def _adapt(self, output: object) -> RawOutput:
         if isinstance(output, Tensor) and output.ndim == 2 and output.is_floating_point():
             return self._tags(output)
+        three: object = output
         if _are_dicts(output):
-            output = _parts_of_dicts(output)
-        if isinstance(output, list | tuple) and len(output) == 3:
-            parts = [_padded(part) for part in output]
+            three = _parts_of_dicts(output)
+        if isinstance(three, list | tuple) and len(three) == 3:
+            parts = [_padded(part) for part in three]
             raw = _checked(*parts)
             if raw is not None:
                 return raw

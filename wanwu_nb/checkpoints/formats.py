@@ -1,69 +1,42 @@
-"""What is in this file? Told by its content, not by its suffix; and weights read without running code."""
+"""What is in this file? Told by its content, not by its suffix."""
 
-import pickle
+import json
 import zipfile
 from pathlib import Path
-from typing import Any, TypeGuard
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
-
-from ..errors import ModelError, first_line
+from ..errors import ModelError
 
 SAFETENSORS, PICKLE, TORCHSCRIPT, EXPORT = "safetensors", "pickle", "TorchScript", "torch.export"
 PROGRAMS = (TORCHSCRIPT, EXPORT)  # bring their own code
-STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")  # what training scripts wrap one in
+SHARDED = "sharded weights"  # an index in JSON, which says in which file each tensor lies
+LARGEST_INDEX = 64_000_000  # bytes
 WEB_PAGE = (b"<!doctype", b"<html", b"<?xml")
 EXPORT_ADVICE = "export it from PyTorch instead: torch.export.save(torch.export.export(model, (batch,)), 'model.pt2')"
 
 
 def format_of(path: Path) -> str:
-    """Returns which of the four formats that are served a file has.
+    """Returns which of the formats that are served a file has.
 
     Raises ModelError, with what to do instead, for any other file.
 
     >>> format_of(DEMO_FOLDER / "model.safetensors")
     'safetensors'
     """
-    with open(path, "rb") as file:
-        head = file.read(1024)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     if head.startswith(b"PK"):
         return _format_of_zip(path)
     if _is_safetensors(path, head):
         return SAFETENSORS
     if head.startswith(b"\x80"):
         return PICKLE  # torch.save's format before 1.6
+    if head.lstrip().startswith(b"{") and path.stat().st_size < LARGEST_INDEX and _is_index(path):
+        return SHARDED
     other = _guess(path, head)
     raise ModelError(f"{path} is {other}")
-
-
-def read_weights(path: Path, trust_pickle: bool = False) -> dict[str, Tensor] | nn.Module:
-    """Read a file of weights, mapped into memory rather than copied.
-
-    Returns a state dict (name → tensor) or, where trusted, a pickled module. Raises ModelError for a file that is
-    damaged, of another kind, or code where only tensors were expected.
-
-    Example: `network = read_weights(Path("module.pth"), trust_pickle=True)`
-    """
-    content = _load(path, trust_pickle)
-    if isinstance(content, nn.Module):
-        return content
-    return _state_dict_of(content, path)
-
-
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a file of tensors alone, mapped into memory rather than copied.
-
-    Returns name → tensor. Raises ModelError for a file that is damaged, or of another kind.
-
-    >>> state = read_state_dict(DEMO_FOLDER / "model.safetensors")
-    >>> state["class_logits.bias"].shape
-    torch.Size([20])
-    """
-    content = _load(path, trust_pickle=False)
-    return _state_dict_of(content, path)
 
 
 def _is_safetensors(path: Path, head: bytes) -> bool:
@@ -73,11 +46,22 @@ def _is_safetensors(path: Path, head: bytes) -> bool:
     return head[8:].startswith(b"{") and header_size < file_size
 
 
+def _is_index(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    weight_map = content.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        return False
+    return all(isinstance(shard, str) for shard in weight_map.values())
+
+
 def _format_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except Exception as error:  # zipfile raises several kinds, by which byte is wrong
         raise ModelError(f"{path} is damaged: the file is cut short; download or copy it again") from error
     names = [entry.partition("/")[2] for entry in entries]  # without the archive's own name
     if "archive_format" in names or _any_starts_with(names, "serialized_exported_program"):
@@ -110,55 +94,3 @@ def _guess(path: Path, head: bytes) -> str:
         return f"an HDF5 file (Keras), which is not served: rebuild the network in PyTorch, then {EXPORT_ADVICE}"
     served = "safetensors, a state dict, TorchScript or torch.export"
     return f"no model in a format that is served ({served}): {EXPORT_ADVICE}"
-
-
-def _load(path: Path, trust_pickle: bool) -> object:
-    try:
-        if format_of(path) == SAFETENSORS:
-            return load_file(path)
-        return _load_pickle(path, trust_pickle)
-    except (SafetensorError, RuntimeError, EOFError) as error:
-        reason = first_line(error)
-        raise ModelError(f"the weights in {path} are damaged ({reason}): copy them again") from error
-
-
-def _load_pickle(path: Path, trust_pickle: bool) -> Any:
-    mapped = zipfile.is_zipfile(path)  # the format before 1.6 cannot be
-    try:
-        return torch.load(path, map_location="cpu", weights_only=not trust_pickle, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        reason = first_line(error)
-        raise ModelError(
-            f"{path} holds more than tensors ({reason}): opening it runs the code inside, whatever that is. "
-            "If you trust where it came from, set trust_pickle=True; safer is a state dict with architecture=…, "
-            "TorchScript or torch.export"
-        ) from None
-    except (ImportError, AttributeError) as error:
-        reason = first_line(error)
-        raise ModelError(f"{path} was pickled with code that is not here ({reason}): install it") from error
-
-
-def _state_dict_of(content: object, path: Path) -> dict[str, Tensor]:
-    """Without the prefix that data-parallel training gives every name."""
-    state = _unwrapped(content)
-    if not _is_state_dict(state):
-        kind = type(state).__name__
-        raise ModelError(f"{path} holds a {kind}, not a state dict (names and tensors)")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
-
-
-def _unwrapped(content: object) -> object:
-    """The state dict in what a training script saved."""
-    for key in STATE_DICT_KEYS:
-        if not isinstance(content, dict):
-            break
-        inner = content.get(key)
-        if isinstance(inner, dict):
-            content = inner
-    return content
-
-
-def _is_state_dict(content: object) -> TypeGuard[dict[str, Tensor]]:
-    if not isinstance(content, dict):
-        return False
-    return all(isinstance(value, Tensor) for value in content.values())

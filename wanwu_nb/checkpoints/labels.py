@@ -1,91 +1,219 @@
 """Labels files: class id → Chinese name."""
 
+import codecs
 import json
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingFile, ModelError
+from .label_tables import Unclear, lines_of, names_in_lines
+from .label_yaml import is_yaml, names_in_yaml
+
+LARGEST_FILE = 64_000_000  # bytes
+LARGEST_ID = 2**24  # further, float32 does not count exactly
+GB2312_SHARE = 0.8  # of the characters beyond ASCII, from which on bytes are taken for Chinese
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins with UTF-16's
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+# Control and direction characters, half surrogates, and separators of lines: none is part of a name.
+NOT_IN_NAMES = {"Cc", "Cs", "Zl", "Zp"}
+DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
 
-def read_labels(path: Path) -> dict[int, str]:
-    """Read `{"0": "名"}`, a JSON list, one name a line, or tab-separated lines.
+@dataclass(frozen=True)
+class Labels:
+    """Names by class id as a source gives them: two readings where its first line may be a heading or a name.
+
+    Example: `Labels("labels.txt", ({0: "台灯"},)).for_classes(1)`
+    """
+
+    source: str
+    readings: tuple[dict[int, str], ...]
+
+    @property
+    def counts(self) -> list[int]:
+        """Returns how many classes each reading names, counted to the last."""
+        return [max(reading) + 1 for reading in self.readings]
+
+    def for_classes(self, classes: int = 0) -> dict[int, str]:
+        """Returns the reading that names `classes` classes (0: nobody knows how many the network has).
+
+        Raises ModelError where the first line stays unclear, and where classes are left without a name at the end.
+        """
+        reading = self.readings[0]
+        if len(self.readings) > 1:
+            fitting = [names for names in self.readings if max(names) + 1 == classes]
+            if len(fitting) != 1:
+                raise ModelError(
+                    f"labels file {self.source}: whether its first line is a name or a heading cannot be told: leave "
+                    'it out if it is none, or write the class ids too, as in {"0": "台灯"}'
+                )
+            reading = fitting[0]
+        last = max(reading)
+        if last + 1 < classes:
+            raise ModelError(
+                f"the network has {classes} classes, and {self.source} names {len(reading)}, the last of them class "
+                f"{last}: name all {classes}"
+            )
+        return reading
+
+
+def read_labels(path: Path, classes: int = 0) -> dict[int, str]:
+    """Read `{"0": "名"}`, a JSON list, YOLO's data.yaml, a table of ids and names (tabs, CSV), or one name a line.
 
     In tab-separated lines the name is the second column, and the class id the first where every line begins with a
-    number of its own; else, as in ModelScope's meta_info.txt, the line's place from 0.
+    number of its own; else, as in ModelScope's meta_info.txt, the line's place from 0. `classes`, where the network's
+    number of classes is known, tells a heading from a name.
 
     Returns class id → name. Raises MissingFile or ModelError, in one sentence.
 
     >>> read_labels(DEMO_FOLDER / "labels_zh.json")[0]
     'T恤'
     """
-    text = _read_text(path)
-    if not text:
+    return open_labels(path).for_classes(classes)
+
+
+def open_labels(path: Path) -> Labels:
+    """Read a labels file whose network is not known yet.
+
+    Returns what it may mean. Raises MissingFile or ModelError, in one sentence.
+
+    Example: `open_labels(Path("labels.txt")).counts`
+    """
+    text = read_text(path)
+    if not text.strip():
         raise ModelError(f"labels file {path} is empty")
-    labels = _parse(path, text)
-    return _named(path, labels)
-
-
-def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig").strip()
-    except FileNotFoundError:
-        raise MissingFile(f"labels file {path} does not exist") from None
+        readings = [_distinct(pairs) for pairs in _parse(path, text)]
+    except Unclear as error:
+        raise ModelError(f"labels file {path}: {error}") from None
+    source = f"labels file {path}"
+    named = [cleaned(source, reading) for reading in readings]
+    return Labels(str(path), tuple(named))
+
+
+def read_text(path: Path) -> str:
+    """Read a labels file in UTF-8, in what its byte-order mark says, or in GB18030.
+
+    Returns its text, line ends as they are. Raises MissingFile or ModelError, in one sentence.
+
+    Example: `read_text(Path("labels.txt"))`
+    """
+    if path.is_dir():
+        raise ModelError(f"labels {path} is a folder: give the file that lies in it")
+    if not path.exists():
+        raise MissingFile(f"labels file {path} does not exist")
+    size = path.stat().st_size
+    if not path.is_file() or size > LARGEST_FILE:
+        raise ModelError(f"labels file {path} is no file of labels: it is no regular file, or has {size:,} bytes")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"labels file {path} cannot be read: {error.strerror}") from None
+    text = _decoded(path, content)
+    if "\0" in text:
+        raise ModelError(f"labels file {path} is not text: save it as UTF-8")
+    return text
+
+
+def cleaned(source: str, labels: Mapping[int, object]) -> dict[int, str]:
+    """Returns the names without white space around them and without characters that no name has.
+
+    Raises ModelError for a class without a name, for an id that is none, and where there is no class at all.
+
+    >>> cleaned("here", {0: " 台灯\\n"})
+    {0: '台灯'}
+    """
+    if not labels:
+        raise ModelError(f"{source} names no class")
+    names = {}
+    for class_id, name in labels.items():
+        if not 0 <= class_id < LARGEST_ID:
+            raise ModelError(f"{source}: class ids lie in 0…{LARGEST_ID - 1:,}, and {class_id} does not")
+        clean = _clean(name) if isinstance(name, str) else ""
+        if not clean:
+            raise ModelError(f"{source}: class {class_id} has no name (found {name!r})")
+        names[class_id] = clean
+    return names
+
+
+def _clean(name: str) -> str:
+    if name.isprintable():
+        return name.strip()
+    kept = []
+    for character in name:
+        if unicodedata.category(character) in NOT_IN_NAMES:
+            kept.append(" ")
+        elif character not in DIRECTIONS:
+            kept.append(character)
+    text = "".join(kept)
+    if text == name:
+        return name.strip()
+    return " ".join(text.split())
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """By its byte-order mark, else UTF-8, else GB18030 where that gives Chinese."""
+    marks = [mark for mark in BYTE_ORDER_MARKS if content.startswith(mark)]
+    encoding = BYTE_ORDER_MARKS[marks[0]] if marks else "utf-8"
+    try:
+        return content.decode(encoding)
     except UnicodeDecodeError:
-        raise ModelError(f"labels file {path} is not UTF-8: convert it, e.g. iconv -f gb18030 -t utf-8") from None
+        text = "" if marks else _from_gb18030(content)
+    if not text:
+        raise ModelError(f"labels file {path} is neither UTF-8 nor GB18030: convert it, e.g. iconv -f big5 -t utf-8")
+    return text
 
 
-def _parse(path: Path, text: str) -> dict[int, object]:
-    if text.startswith(("{", "[")):
-        return _from_json(path, text)
-    lines = text.splitlines()
-    return _from_lines(lines)
-
-
-def _from_json(path: Path, text: str) -> dict[int, object]:
+def _from_gb18030(content: bytes) -> str:
+    """Chinese text, or "": other bytes decode too, but to characters that nobody uses."""
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        text = content.decode("gb18030")
+    except UnicodeDecodeError:
+        return ""
+    beyond_ascii = [character for character in text if not character.isascii()]
+    common = "".join(beyond_ascii).encode("gb2312", errors="ignore")
+    share = len(common) / 2 / len(beyond_ascii)
+    return text if share >= GB2312_SHARE else ""
+
+
+def _parse(path: Path, text: str) -> list[list[tuple[int, object]]]:
+    """The (class id, name) pairs of each reading."""
+    start = text.lstrip()
+    if is_yaml(path, text):
+        return [names_in_yaml(text)]
+    if start.startswith(("{", "[")):
+        return [_from_json(path, start)]
+    return names_in_lines(lines_of(text), path.suffix.lower() == ".csv")
+
+
+def _from_json(path: Path, text: str) -> list[tuple[int, object]]:
+    try:
+        content = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"labels file {path} is not JSON: {error}") from None
-    if isinstance(content, list):
-        return dict(enumerate(content))
+    if not isinstance(content, _Pairs):
+        return list(enumerate(content))
     try:
-        return {int(class_id): name for class_id, name in content.items()}
+        return [(int(class_id), name) for class_id, name in content]
     except ValueError:
         raise ModelError(f'labels file {path}: keys must be class ids, as in {{"0": "台灯"}}') from None
 
 
-def _from_lines(lines: list[str]) -> dict[int, object]:
-    rows = [line.split("\t") for line in lines]
-    first_column = [row[0] for row in rows]
-    if len(rows[0]) == 1:
-        return dict(enumerate(first_column))
-    names = [_second(row) for row in rows]
-    class_ids = _class_ids(first_column)
-    if class_ids is None:
-        return dict(enumerate(names))
-    return dict(zip(class_ids, names, strict=True))
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object with all its keys: a dict would forget the first of two that are equal."""
 
 
-def _second(row: list[str]) -> str:
-    if len(row) < 2:
-        return ""
-    return row[1]
-
-
-def _class_ids(column: list[str]) -> list[int] | None:
-    """The numbers in a column, where every line has one of its own; else None."""
-    texts = [text.strip() for text in column]
-    if not all(text.isdecimal() for text in texts):
-        return None
-    if len(set(texts)) < len(texts):
-        return None
-    return [int(text) for text in texts]
-
-
-def _named(path: Path, labels: dict[int, object]) -> dict[int, str]:
-    """The labels without white space around them; one without a name is an error."""
-    names = {}
-    for class_id, name in labels.items():
-        if not isinstance(name, str) or not name.strip():
-            raise ModelError(f"labels file {path}: class {class_id} has no name (found {name!r})")
-        names[class_id] = name.strip()
+def _distinct(pairs: Iterable[tuple[int, object]]) -> dict[int, object]:
+    names: dict[int, object] = {}
+    for class_id, name in pairs:
+        if class_id in names:
+            raise Unclear(f"class {class_id} is there twice, as {names[class_id]!r} and as {name!r}")
+        names[class_id] = name
     return names

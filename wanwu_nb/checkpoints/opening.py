@@ -5,7 +5,8 @@ from pathlib import Path
 from ..errors import MissingFile, ModelError
 from ..paths import local_path
 from .checkpoint import Checkpoint
-from .labels import read_labels
+from .hugging_face import is_hugging_face, open_hugging_face
+from .labels import Labels, open_labels
 from .lone_file import open_lone_file
 from .model_folder import is_model_folder, open_model_folder
 from .modelscope import is_modelscope, open_modelscope
@@ -48,19 +49,21 @@ def _path_of(model: str) -> Path:
     return Path(local_path(model)).absolute()
 
 
-def _read_asked_labels(labels: str) -> dict[int, str] | None:
+def _read_asked_labels(labels: str) -> Labels | None:
     """The labels that the user names; None where the model's own are to be taken."""
     if not labels:
         return None
     path = Path(local_path(labels))
-    return read_labels(path.absolute())
+    return open_labels(path.absolute())
 
 
-def _open_folder(folder: Path, labels: dict[int, str] | None, trust_pickle: bool) -> Checkpoint:
+def _open_folder(folder: Path, labels: Labels | None, trust_pickle: bool) -> Checkpoint:
     if is_model_folder(folder):
         return open_model_folder(folder, labels, trust_pickle)
     if is_modelscope(folder):
         return open_modelscope(folder, labels)
+    if is_hugging_face(folder):
+        return open_hugging_face(folder, labels, trust_pickle)
     raise ModelError(
         f"folder {folder} holds neither a model.json nor ModelScope's pytorch_model.pt and meta_info.txt: "
         "give the weights file itself, or add a model.json (see docs/models.md)"

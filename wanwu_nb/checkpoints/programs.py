@@ -3,7 +3,6 @@
 import pickle
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from .formats import EXPORT, TORCHSCRIPT
 
 FORCE_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load obeys it over its own arguments
 ANY_SIZE = (1, 0)
-CANNOT_OPEN = (RuntimeError, OSError, KeyError, zipfile.BadZipFile, zlib.error)  # what torch raises, by what is wrong
+PICTURES = "the batch of pictures [B,3,H,W] alone"
 
 
 class Program(NamedTuple):
@@ -55,12 +54,12 @@ def _open_torchscript(path: Path) -> Program:
 def _open_export(path: Path) -> Program:
     with _in_one_sentence(path, EXPORT):
         program = _load_export(path)
-    network = _Frozen(program.module())
-    batch, height, width = _input_shape(program)
-    sizes = _batch_sizes(batch, program)
-    spec = None
-    if isinstance(height, int) and isinstance(width, int):
-        spec = InputSpec(width, height, "stretch", IMAGENET_MEAN, IMAGENET_STD)
+        batch, height, width = _input_shape(program, path)
+        network = _Frozen(program.module())
+        sizes = _batch_sizes(batch, program)
+        spec = None
+        if isinstance(height, int) and isinstance(width, int):
+            spec = InputSpec(width, height, "stretch", IMAGENET_MEAN, IMAGENET_STD)
     return Program(network, sizes, spec)
 
 
@@ -69,7 +68,9 @@ def _in_one_sentence(path: Path, kind: str) -> Iterator[None]:
     """For a file that is damaged, or of another version of torch."""
     try:
         yield
-    except CANNOT_OPEN as error:
+    except ModelError:
+        raise
+    except Exception as error:  # torch raises a dozen kinds, by what is wrong
         reason = first_line(error)
         raise ModelError(f"{path} is {kind} that this torch cannot open: {reason}") from error
 
@@ -87,12 +88,20 @@ def _load_export(path: Path) -> ExportedProgram:
             raise ModelError(f"{path} holds pickled code, which a torch.export file need not") from None
 
 
-def _input_shape(program: ExportedProgram) -> tuple[Any, Any, Any]:
+def _input_shape(program: ExportedProgram, path: Path) -> tuple[Any, Any, Any]:
     """Batch, height and width of the export's only user input: numbers where they are fixed, else symbols."""
-    (name,) = program.graph_signature.user_inputs
+    names = program.graph_signature.user_inputs
+    if len(names) != 1:
+        raise ModelError(f"{path} is torch.export of a network with {len(names)} inputs: export it for {PICTURES}")
     nodes = {node.name: node for node in program.graph.nodes}
-    example = nodes[name].meta["val"]
-    batch, _, height, width = example.shape
+    node = nodes.get(str(names[0]))
+    example = node.meta["val"] if node else None
+    if not isinstance(example, Tensor) or example.ndim != 4:
+        kind = list(example.shape) if isinstance(example, Tensor) else type(example).__name__
+        raise ModelError(f"{path} is torch.export of a network that takes {kind}: export it for {PICTURES}")
+    batch, channels, height, width = example.shape
+    if isinstance(channels, int) and channels != 3:
+        raise ModelError(f"{path} is torch.export of a network for {channels} channels: export it for {PICTURES}")
     return batch, height, width
 
 

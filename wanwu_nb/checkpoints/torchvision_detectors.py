@@ -8,14 +8,14 @@ from torchvision import models
 
 from ..errors import MissingFile, ModelError
 from .architectures import build_with
-from .checkpoint import Checkpoint
-from .formats import read_state_dict
-from .labels import read_labels
+from .checkpoint import Checkpoint, WeightsFile
+from .labels import Labels, open_labels
+from .weights import read_state_dict
 
 COCO_NAMES = Path(__file__).parent / "coco_zh.json"
 
 
-def open_by_name(model: str, labels: dict[int, str] | None) -> Checkpoint:
+def open_by_name(model: str, labels: Labels | None) -> Checkpoint:
     """Open a published detector, with COCO's names in Chinese or with `labels`.
 
     Weights come from torch's cache, and from the internet on first use. Returns the checkpoint. Raises ModelError for a
@@ -26,18 +26,20 @@ def open_by_name(model: str, labels: dict[int, str] | None) -> Checkpoint:
     name = model.removeprefix("torchvision/")
     known = models.list_models(module=models.detection)
     if name not in known or name.startswith("keypointrcnn"):
-        names = ", ".join(known)
-        raise ModelError(f"torchvision has no detector {name!r}: {names}")
+        listed = ", ".join(known)
+        raise ModelError(f"torchvision has no detector {name!r}: {listed}")
     published = models.get_model_weights(name).DEFAULT
     path = _path_in_cache(published)
     if not path.is_file():
         _download(published, path)
     classes = len(published.meta["categories"])
+    labels = labels or open_labels(COCO_NAMES)
+    names = labels.for_classes(classes)
+    files = (WeightsFile.of(path),)
     state = read_state_dict(path)
     network, spec = build_with(model, state, classes, path)
     kind = "torchvision detector, COCO"
-    labels = labels or read_labels(COCO_NAMES)
-    return Checkpoint(name, kind, network, spec, labels, path, model)
+    return Checkpoint(name, kind, network, spec, names, path, model, files=files)
 
 
 def _path_in_cache(published: models.WeightsEnum) -> Path:
