@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
+from ..decoding import decode
 from ..detections import Tag
-from ..images import decode
 from ..tagger import Tagged
 from .fonts import COLOURS, chinese_font
 
