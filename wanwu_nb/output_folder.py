@@ -42,7 +42,7 @@ class OutputFolder:
     def __init__(self, folder: str | Path, key: str):
         self.folder = Path(folder).absolute()
         self.key = key
-        self.processed = self.resumed = self.invalid = 0
+        self.processed = self.resumed = self.invalid = self.damaged = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
         self._writer = 0
@@ -106,6 +106,7 @@ class OutputFolder:
         self.resumed += 1
         self.labels.update(entry["objects"])
         self.invalid += entry["invalid"]
+        self.damaged += entry.get("damaged", False)
 
     def put(self, result: Tagged | Failed) -> None:
         """Put one picture's JSON into place, then its line into the ledger; of one that failed, the line alone."""
@@ -138,9 +139,12 @@ class OutputFolder:
         line["objects"] = counts
         line["invalid"] = tagged.invalid
         line["bytes"] = len(content)
+        if tagged.damaged:
+            line["damaged"] = True
         self._note(line)
         self.processed += 1
         self.invalid += tagged.invalid
+        self.damaged += tagged.damaged
         self.labels.update(counts)
         return tagged
 
