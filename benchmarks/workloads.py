@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from wanwu_nb.checkpoints import DEMO_FOLDER, DemoDetector
+from wanwu_nb.decoding import decode
 from wanwu_nb.demo import demo_folder
 from wanwu_nb.fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec, fit
-from wanwu_nb.images import decode
 
 EDITION = 2  # of the model folders: raise it when a class that is pickled there moves, so that none is opened after
 CLASSES = 54_092

@@ -7,6 +7,7 @@ import torch
 from PIL import ExifTags, Image
 
 from wanwu_nb import reading
+from wanwu_nb.files import Limits
 from wanwu_nb.fitting import InputSpec
 from wanwu_nb.images import read
 from wanwu_nb.reading import CPU_THREADS, NVJPEG, PictureReader, choose_decoder, read_on_gpu, read_rounds
@@ -27,6 +28,7 @@ def folder(tmp_path, photograph):
     photograph.save(tmp_path / "turned.jpg", exif=turned)
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "half.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:9000])
+    (tmp_path / "no_end.jpg").write_bytes((tmp_path / "b.jpg").read_bytes()[:-2])
     (tmp_path / "text.jpg").write_text("no picture")
     return tmp_path
 
@@ -37,18 +39,18 @@ def test_a_round_read_together_is_what_is_read_one_by_one(folder):
         read_on_gpu(folder, SPEC, "cpu", names), [read(folder, SPEC, name) for name in names], strict=True
     ):
         assert (together.name, together.version, together.placement) == (alone.name, alone.version, alone.placement)
-        assert (together.stage, together.reason) == (alone.stage, alone.reason)
+        assert (together.stage, together.reason, together.damaged) == (alone.stage, alone.reason, alone.damaged)
         assert together.image is alone.image is None or torch.equal(together.image, alone.image)
 
 
-def test_only_upright_colour_jpegs_go_to_the_gpu(folder, monkeypatch):
+def test_only_upright_colour_jpegs_that_are_whole_go_to_the_gpu(folder, monkeypatch):
     sizes = {path.stat().st_size: path.name for path in folder.iterdir()}
     offered = []
     monkeypatch.setattr(
         reading, "decode_jpeg", lambda contents, **_: offered.extend(contents) or [None] * len(contents)
     )
     read_on_gpu(folder, SPEC, "cpu", sorted(sizes.values()))
-    assert {sizes[len(content)] for content in offered} == {"a.jpg", "b.jpg", "half.jpg"}
+    assert {sizes[len(content)] for content in offered} == {"a.jpg", "b.jpg"}
 
 
 @pytest.mark.parametrize(("round_size", "ahead"), [(1, 0), (2, 0), (2, 2), (4, 1), (100, 2)])
@@ -70,6 +72,23 @@ def test_rounds_come_whole_in_order_and_no_further_ahead_than_asked(folder, deco
             assert len(started) <= len(order) + ahead * round_size
     assert order == names
     assert set(sizes[:-1]) <= {round_size}
+
+
+@pytest.mark.parametrize("decoder", [CPU_THREADS, NVJPEG])
+def test_a_reader_keeps_to_its_limits(folder, decoder):
+    reader = PictureReader(folder, SPEC, "cpu", decoder, Limits(max_pixels=333 * 222))
+    large, small = reader.read(["a.jpg", "b.jpg"])
+    assert large.reason.startswith("too many pixels: 600 x 400")
+    assert small.reason == ""
+
+
+def test_what_cannot_be_fitted_on_the_gpu_is_read_by_the_cpu(folder, monkeypatch):
+    def full(image, spec):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(reading, "fit", full)
+    (picture,) = read_on_gpu(folder, SPEC, "cpu", ["a.jpg"])
+    assert torch.equal(picture.image, read(folder, SPEC, "a.jpg").image)
 
 
 def test_no_names_are_no_rounds(folder):

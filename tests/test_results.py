@@ -47,6 +47,25 @@ def test_a_result_reads_as_promised(tmp_path, version):
     assert json.loads(content) == {"image": "鞋/a.jpg", "width": 200, "height": 100, "objects": objects, "key": "key"}
 
 
+def test_damaged_pictures_say_so_and_are_counted_and_others_do_not_mention_it(tmp_path, version):
+    with output(tmp_path) as out:
+        put(out, "a.jpg", version)
+        out.put(Tagged("cut.jpg", version, DETECTIONS, damaged=True))
+        assert out.damaged == 1
+    records = [json.loads((tmp_path / f"out/images/{name}.json").read_bytes()) for name in ("a.jpg", "cut.jpg")]
+    assert list(records[0]) == ["image", "width", "height", "objects", "key"]
+    assert list(records[1]) == ["image", "width", "height", "objects", "damaged", "key"]
+    assert records[1]["damaged"] is True
+    entries, _ = read_ledger(tmp_path / "out/ledger.jsonl")
+    assert "damaged" not in entries["a.jpg"]
+    assert entries["cut.jpg"]["damaged"] is True
+    assert [tagged.damaged for tagged in read_results(tmp_path / "out")] == [False, True]
+    with output(tmp_path) as out:
+        for name in ("a.jpg", "cut.jpg"):
+            out.count_resumed(name)
+        assert out.damaged == 1
+
+
 def test_finished_means_same_key_same_file_and_a_whole_json(tmp_path, version):
     with output(tmp_path) as out:
         put(out, "a.jpg", version)

@@ -13,11 +13,12 @@ from torch import nn
 from torchvision.ops import nms
 
 from wanwu_nb import tag_folder
+from wanwu_nb.decoding import decode
 from wanwu_nb.detections import Selection, pack
 from wanwu_nb.errors import DeviceError
 from wanwu_nb.fitting import InputSpec, fit
 from wanwu_nb.hardware import Choice
-from wanwu_nb.images import Picture, decode
+from wanwu_nb.images import Picture
 from wanwu_nb.jsons import to_json
 from wanwu_nb.results import result_record, run_key
 from wanwu_nb.tagger import Failed, Tagged, Tagger, full_batch

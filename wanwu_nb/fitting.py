@@ -1,7 +1,9 @@
 """A picture fitted to a network's input, and the way back from the input's pixels to the photo's."""
 
+import math
 from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +13,9 @@ from torchvision.transforms.v2.functional import pad as pad_image
 LARGEST_SIDE = 16_384  # of an input
 LARGEST_MEAN, LARGEST_STD = 1.5, 5.0  # beyond, they are of values in 0…255
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of values in 0…1
+# A line of 60,000 x 1 pixels would be enlarged to gigabytes for a network that takes its middle.
+FAR = 16  # inputs long: sides that come out longer are cut first; all others are resized whole, and keep every bit
+SEARCHED = 200  # pixels
 
 
 @dataclass(frozen=True)
@@ -118,13 +123,65 @@ def fit(image: Tensor, spec: InputSpec) -> tuple[Tensor, Placement]:
     """
     _, photo_height, photo_width = image.shape
     placement = place(photo_width, photo_height, spec)
-    width, height = placement.scaled
-    scaled = resize(image, [height, width], antialias=True)
     left, top = placement.offset
     if min(left, top) < 0:
-        cropped = center_crop(scaled, [spec.height, spec.width])
-        return cropped, placement
+        return _resize_and_crop(image, placement, spec), placement
+    width, height = placement.scaled
+    scaled = resize(image, [height, width], antialias=True)
     right = spec.width - width - left
     bottom = spec.height - height - top
     padded = pad_image(scaled, [left, top, right, bottom], fill=spec.pad)
     return padded, placement
+
+
+class _Part(NamedTuple):
+    """Some pixels of a side, how long they come out, and from where on of that the input's are taken."""
+
+    pixels: slice
+    scaled: int
+    wanted: slice
+
+
+def _resize_and_crop(image: Tensor, placement: Placement, spec: InputSpec) -> Tensor:
+    """Of a side that comes out too long, only what the crop leaves is resized."""
+    width, height = placement.scaled
+    columns = _part(placement.width, width, spec.width)
+    rows = _part(placement.height, height, spec.height)
+    part = image[:, rows.pixels, columns.pixels]
+    scaled = resize(part, [rows.scaled, columns.scaled], antialias=True)
+    wanted = scaled[:, rows.wanted, columns.wanted]
+    cropped: Tensor = center_crop(wanted, [spec.height, spec.width])
+    return cropped
+
+
+def _part(side: int, scaled: int, wanted: int) -> _Part:
+    """All of a side that comes out at most `FAR` times as long as the input's; of others the middle, and some more.
+
+    The part begins and ends where a pixel's edge falls on one of the scaled pixels', or nearly, so that they lie as
+    they would if all were resized.
+    """
+    if scaled <= FAR * wanted:
+        everything = slice(None)
+        return _Part(everything, scaled, everything)
+    scale = scaled / side
+    around = math.ceil(1 / scale) + 1  # neighbours that resizing mixes in
+    first = round((scaled - wanted) / 2)  # as center_crop counts
+    latest_start = max(0, math.floor(first / scale) - around)
+    earliest_end = min(side, math.ceil((first + wanted) / scale) + around)
+    start = _edge(range(latest_start, max(-1, latest_start - SEARCHED), -1), scale)
+    end = _edge(range(earliest_end, min(side, earliest_end + SEARCHED) + 1), scale)
+    before = round(start * scale)
+    length = round(end * scale) - before
+    offset = first - before
+    return _Part(slice(start, end), length, slice(offset, offset + wanted))
+
+
+def _edge(pixels: range, scale: float) -> int:
+    """The first whose edge lies as near to an edge of the scaled pixels as any."""
+
+    def away(pixel: int) -> float:
+        edge = pixel * scale
+        distance = abs(edge - round(edge))
+        return round(distance, 6)
+
+    return min(pixels, key=away)

@@ -82,7 +82,7 @@ class OutputFolder:
     def __init__(self, folder: str | Path, key: str, image_dir: str | Path = ""):
         self.folder = Path(local_path(folder)).absolute()
         self.key = key
-        self.processed = self.resumed = self.orphaned = self.invalid = 0
+        self.processed = self.resumed = self.orphaned = self.invalid = self.damaged = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
         self.notes: list[str] = []  # what whoever looks on should know
@@ -181,6 +181,7 @@ class OutputFolder:
         self.resumed += 1
         self.labels.update(entry["objects"])
         self.invalid += entry["invalid"]
+        self.damaged += entry.get("damaged", False)
         if entry["status"] == "gone" or place not in ("", self._image_dir):
             entry["status"] = "done"
             with one_sentence(self.folder):
@@ -252,9 +253,12 @@ class OutputFolder:
         line["objects"] = counts
         line["invalid"] = tagged.invalid
         line["bytes"] = len(content)
+        if tagged.damaged:
+            line["damaged"] = True
         self._ledger.note(line)
         self.processed += 1
         self.invalid += tagged.invalid
+        self.damaged += tagged.damaged
         self.labels.update(counts)
         return tagged
 

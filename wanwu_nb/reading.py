@@ -1,6 +1,5 @@
 """Rounds of pictures, read ahead of the network: by CPU threads, or a round in one call by the GPU (nvJPEG)."""
 
-import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,14 +8,18 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from PIL import ExifTags, Image
+from PIL import ImageFile
 from torch import Tensor
 from torchcodec.decoders import decode_jpeg
 
 from .errors import first_line
-from .fitting import InputSpec, fit
+from .files import DEFAULT_LIMITS, Limits, read_file
+from .fitting import InputSpec, Placement, fit
 from .hardware import Choice
+from .headers import open_header
 from .images import Picture, read, version_of
+from .mending import END
+from .pillow_pixels import turn_of
 from .process import single_core_threads
 from .threads import ReadingThreads
 
@@ -36,18 +39,19 @@ class PictureReader:
     >>> pictures = reader.read(["a.jpg", "b.jpg"])
     """
 
-    def __init__(self, folder: str | Path, spec: InputSpec, device: str, decoder: str):
+    def __init__(self, folder: str | Path, spec: InputSpec, device: str, decoder: str, limits: Limits = DEFAULT_LIMITS):
         self.folder = Path(folder)
         self.spec = spec
         self.device = device
         self.decoder = decoder
+        self.limits = limits
 
     def read(self, names: Sequence[str]) -> list[Picture]:
         """Returns the pictures `names`, read by the calling thread."""
-        folder, spec = self.folder, self.spec
+        folder, spec, limits = self.folder, self.spec, self.limits
         if self.decoder == NVJPEG:
-            return read_on_gpu(folder, spec, self.device, names)
-        return [read(folder, spec, name) for name in names]
+            return read_on_gpu(folder, spec, self.device, names, limits)
+        return [read(folder, spec, name, limits) for name in names]
 
     def start(self, pool: Executor, names: Sequence[str]) -> Reading:
         """Have a round read: a picture a thread, or all of them on the GPU. Returns the futures, in order."""
@@ -102,51 +106,63 @@ def _pictures_of(reading: Reading, pool: ReadingThreads) -> list[Picture]:
     return pictures
 
 
-def read_on_gpu(folder: str | Path, spec: InputSpec, device: str, names: Sequence[str]) -> list[Picture]:
+def read_on_gpu(
+    folder: str | Path, spec: InputSpec, device: str, names: Sequence[str], limits: Limits = DEFAULT_LIMITS
+) -> list[Picture]:
     """Returns what `images.read` gives for each name, with the inputs on the device. What nvJPEG cannot take, the CPU
     reads.
 
     >>> pictures = read_on_gpu("photos", spec, "cuda", ["a.jpg", "b.jpg"])
     """
     versions = {name: version_of(folder, name) for name in names}  # before the bytes are read
-    jpegs = _upright_jpegs(Path(folder), names)
+    jpegs = _upright_jpegs(Path(folder), names, limits)
     images = _decode_all(list(jpegs.values()), device)
     decoded = dict(zip(jpegs, images, strict=True))
     pictures = []
     for name in names:
-        image = decoded.get(name)
-        if image is None:
-            picture = read(folder, spec, name)
+        fitted = _fit_on_gpu(decoded.get(name), spec)
+        if fitted is None:
+            picture = read(folder, spec, name, limits)
         else:
-            fitted, placement = fit(image, spec)
-            picture = Picture(name, versions[name], fitted, placement)
+            image, placement = fitted
+            picture = Picture(name, versions[name], image, placement)
         pictures.append(picture)
     return pictures
 
 
-def _upright_jpegs(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """The content of those files that are RGB JPEGs and want no turning."""
+def _fit_on_gpu(image: Tensor | None, spec: InputSpec) -> tuple[Tensor, Placement] | None:
+    if image is None:
+        return None
+    try:
+        return fit(image, spec)
+    except torch.AcceleratorError:
+        raise  # the device is lost
+    except RuntimeError:  # its memory is full, say
+        return None
+
+
+def _upright_jpegs(folder: Path, names: Sequence[str], limits: Limits) -> dict[str, bytes]:
+    """The content of those files that are RGB JPEGs, have their end and want no turning."""
     jpegs = {}
     for name in names:
-        path = folder / name
         try:
-            content = path.read_bytes()
-            with Image.open(io.BytesIO(content)) as header:
-                if _is_upright_jpeg(header):
-                    jpegs[name] = content
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            continue  # images.read says what is wrong with it
+            content = read_file(folder / name, limits)
+            header = open_header(content, limits)
+        except Exception:  # images.read says what is wrong with it
+            continue
+        if _is_upright_jpeg(header.image) and content.endswith(END):
+            jpegs[name] = content
     return jpegs
 
 
-def _is_upright_jpeg(header: Image.Image) -> bool:
+def _is_upright_jpeg(header: ImageFile.ImageFile) -> bool:
     if header.format != "JPEG":
         return False
     if header.mode != "RGB":
         return False
-    exif = header.getexif()
-    orientation: int = exif.get(ExifTags.Base.Orientation, 1)
-    return orientation == 1
+    if "mp" in header.info:  # an MPO
+        return False
+    return turn_of(header) is None
 
 
 def _decode_all(contents: Sequence[bytes], device: str) -> list[Tensor | None]:

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from . import process
 from .checkpoints import Checkpoint, open_checkpoint
+from .decoding import decode
 from .detections import Detections, RawOutput, Selection, pack, unpack
 from .errors import ModelError, first_line
 from .fitting import InputSpec, fit
 from .hardware import DTYPES, Choice, choose_device, choose_precision
-from .images import Picture, decode
+from .images import Picture
 from .paths import local_path
 from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, ModelSettings, check_settings
 from .tagger import Failed, Tagger

@@ -83,6 +83,7 @@ def _read(output_dir: Path, image: str, entry: Mapping[str, Any]) -> Tagged:
     try:
         record = json.loads(path.read_bytes())
         detections = _detections(record, entry.get("invalid", 0))
+        damaged = bool(record.get("damaged", False))
     except FileNotFoundError:
         raise MissingFile(f"{path} does not exist: {image} has no result") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -90,7 +91,7 @@ def _read(output_dir: Path, image: str, entry: Mapping[str, Any]) -> Tagged:
     version = None
     if entry:
         version = FileVersion(entry["size"], entry["mtime"])
-    return Tagged(image, version, detections)
+    return Tagged(image, version, detections, damaged)
 
 
 def _detections(record: Mapping[str, Any], invalid: int) -> Detections:
@@ -116,6 +117,8 @@ def result_record(tagged: Tagged, key: str = "") -> dict[str, Any]:
     """
     objects = _objects(tagged.detections)
     record = {"image": tagged.image, "width": tagged.width, "height": tagged.height, "objects": objects}
+    if tagged.damaged:
+        record["damaged"] = True
     if key:
         record["key"] = key
     return record

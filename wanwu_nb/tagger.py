@@ -33,11 +33,15 @@ class Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Tagged:
-    """A picture that was run: its path, the version of the file that was read, and what was found in it."""
+    """A picture that was run: its path, the version of the file that was read, and what was found in it.
+
+    `damaged`: the file lacks its end, or a few of its last rows.
+    """
 
     image: str
     version: FileVersion | None
     detections: Detections
+    damaged: bool = False
 
     @property
     def width(self) -> int:
@@ -178,7 +182,7 @@ class Launched:
         placements = [picture.placement for picture in self._pictures if picture.placement is not None]
         all_detections = detect(raw, placements, self._labels, self._selection)
         for picture, detections in zip(self._pictures, all_detections, strict=True):
-            tagged = Tagged(picture.name, picture.version, detections)
+            tagged = Tagged(picture.name, picture.version, detections, picture.damaged)
             results.append(tagged)
         return results
 

@@ -13,13 +13,14 @@ from torch import nn
 from torchvision.transforms.functional import to_pil_image
 
 from ..checkpoints import Checkpoint, open_checkpoint
+from ..decoding import decode
 from ..demo import demo_folder
 from ..detections import Selection
 from ..errors import PicturesError, first_line
+from ..files import UnreadableImage
 from ..finding import find_images
 from ..fitting import InputSpec
 from ..hardware import choose_device
-from ..images import UnreadableImage, decode
 from ..measure import StageClock
 from ..resident import ResidentModel
 from ..results import json_path

@@ -8,8 +8,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
+from ..decoding import decode
 from ..detections import Tag
-from ..images import decode, version_of
+from ..images import version_of
 from ..paths import local_path
 from ..tagger import Tagged
 from .drawing import ELLIPSIS, shown
