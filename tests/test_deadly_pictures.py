@@ -24,11 +24,10 @@ import ctypes, os, signal, sys, time
 
 def install():
     import wanwu_nb.images as images
-    real = images.decode
+    real = images.read_file
 
-    def decode(picture, *arguments, **keywords):
-        is_there = isinstance(picture, str) and os.path.exists(picture)
-        content = open(picture, "rb").read(16) if is_there else b""
+    def read_file(path, *arguments):
+        content = real(path, *arguments)
         if content.startswith(b"abort"):
             os.abort()
         if content.startswith(b"segfault"):
@@ -37,11 +36,9 @@ def install():
             time.sleep(3600)
         if content.startswith(b"hold"):  # and keeps the interpreter's lock
             ctypes.PyDLL(None).sleep(3600)
-        if content.startswith(b"devour"):
-            all_of_it = bytearray(64 * 2**30)
-        return real(picture, *arguments, **keywords)
+        return content
 
-    images.decode = decode
+    images.read_file = read_file
 
 class Hook:
     def find_spec(self, name, path=None, target=None):

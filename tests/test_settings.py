@@ -118,7 +118,10 @@ def test_what_is_rarely_set_is_lines_in_one_parameter():
         ("orphan: move", "advanced: unknown parameter orphan: did you mean orphans?"),
         ("orphans: burn", "advanced: orphans='burn' is not valid"),
         ("picture_timeout: 0", "advanced: picture_timeout=0 is not valid"),
-        ("move", "advanced: 'move' is not lines of \"name: value\": known are orphans, picture_timeout"),
+        (
+            "move",
+            "advanced: 'move' is not lines of \"name: value\": known are orphans, max_pixels",
+        ),
         ("- orphans", "is not lines of"),
         ("a: [", "is not lines of"),
     ],

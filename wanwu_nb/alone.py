@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .files import DEFAULT_LIMITS, Limits
 from .fitting import InputSpec
 from .images import read
 
@@ -20,7 +21,9 @@ MEMORY = 4 * 2**30  # bytes that reading one picture may take
 STARTED = "started "
 
 
-def find_culprits(folder: str | Path, spec: InputSpec, names: Sequence[str], seconds: float) -> dict[str, str]:
+def find_culprits(
+    folder: str | Path, spec: InputSpec, names: Sequence[str], seconds: float, limits: Limits = DEFAULT_LIMITS
+) -> dict[str, str]:
     """Read the pictures `names` one after another in a child process, each for at most so many seconds.
 
     Returns for each that ended the child, by name, how; those that are read or refused in good order are not in it.
@@ -31,7 +34,8 @@ def find_culprits(folder: str | Path, spec: InputSpec, names: Sequence[str], sec
     culprits = {}
     remaining = list(names)
     while remaining:
-        last, reason = _read_in_child(folder, spec, remaining, seconds)
+        task = {"folder": str(folder), "spec": asdict(spec), "limits": asdict(limits), "seconds": seconds}
+        last, reason = _read_in_child(task, remaining)
         if not reason:
             break
         culprits[remaining[last]] = reason
@@ -39,18 +43,18 @@ def find_culprits(folder: str | Path, spec: InputSpec, names: Sequence[str], sec
     return culprits
 
 
-def _read_in_child(folder: str | Path, spec: InputSpec, names: Sequence[str], seconds: float) -> tuple[int, str]:
+def _read_in_child(task: dict[str, Any], names: Sequence[str]) -> tuple[int, str]:
     """The place of the name that the child read last, and how that ended it; "" where it did not."""
-    task = {"folder": str(folder), "spec": asdict(spec), "names": list(names), "seconds": seconds}
     command = [sys.executable, "-m", __name__]
-    child = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True)
+    text = json.dumps({**task, "names": list(names)})
+    child = subprocess.run(command, input=text, capture_output=True, text=True)
     started = [line for line in child.stdout.splitlines() if line.startswith(STARTED)]
     if child.returncode == 0:
         return len(names), ""
     if not started:  # it cannot even start: that is no picture's fault
         return len(names), ""
     last = int(started[-1].removeprefix(STARTED))
-    return last, _how_it_ended(child.returncode, seconds)
+    return last, _how_it_ended(child.returncode, task["seconds"])
 
 
 def _how_it_ended(code: int, seconds: float) -> str:
@@ -66,13 +70,13 @@ def _how_it_ended(code: int, seconds: float) -> str:
 def main() -> None:
     """What the child does: tell which picture it starts on, read it, forget it."""
     task: dict[str, Any] = json.load(sys.stdin)
-    spec = InputSpec(**task["spec"])
+    spec, limits = InputSpec(**task["spec"]), Limits(**task["limits"])
     _limit_memory()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, even one that holds the interpreter
     for i, name in enumerate(task["names"]):
         print(f"{STARTED}{i}", flush=True)
         signal.setitimer(signal.ITIMER_REAL, task["seconds"])
-        read(task["folder"], spec, name)
+        read(task["folder"], spec, name, limits)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import WanwuError
+from .settings import MAX_BYTES, MAX_PIXELS
 
 MEBIBYTE = 2**20
 KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
@@ -34,8 +35,8 @@ class Limits:
     >>> decode("photo.jpg", Limits(max_pixels=50_000_000))
     """
 
-    max_pixels: int = 200_000_000
-    max_bytes: int = 512 * MEBIBYTE
+    max_pixels: int = MAX_PIXELS
+    max_bytes: int = MAX_BYTES
     max_side: int = 100_000
 
     def check_bytes(self, size: int) -> None:

@@ -17,6 +17,7 @@ from .paths import local_path
 
 CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
 PICTURE_TIMEOUT = 120.0  # seconds
+MAX_PIXELS, MAX_BYTES = 200_000_000, 512 * 2**20
 
 
 def _as_local(value: Any) -> Any:
@@ -88,6 +89,8 @@ class AdvancedSettings(Settings):
     """What is rarely set: keywords of `tag_folder`, and in notebook 03 lines of the parameter `advanced`."""
 
     orphans: Literal["keep", "move"] = Field("keep", description='results of pictures that are gone: "keep" or "move"')
+    max_pixels: int = Field(MAX_PIXELS, ge=1, description="a picture with more pixels fails")
+    max_bytes: int = Field(MAX_BYTES, ge=1, description="a picture whose file is larger fails")
     picture_timeout: float = Field(PICTURE_TIMEOUT, gt=0, description="seconds that reading one picture may take")
 
 

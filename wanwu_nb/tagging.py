@@ -12,6 +12,7 @@ from typing import Any
 
 from .alone import find_culprits
 from .detections import Selection
+from .files import DEFAULT_LIMITS, Limits
 from .finding import Listing, list_pictures
 from .hardware import Choice, environment
 from .images import version_of
@@ -23,6 +24,8 @@ from .resident import ResidentModel
 from .results import run_key
 from .settings import (
     CONF_THRESHOLD,
+    MAX_BYTES,
+    MAX_PIXELS,
     NMS_IOU,
     PICTURE_TIMEOUT,
     TOP_K,
@@ -55,6 +58,8 @@ def tag_folder(
     resume: bool = True,
     limit: int = 0,
     orphans: str = "keep",
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
     picture_timeout: float = PICTURE_TIMEOUT,
 ) -> Summary:
     """Tag every picture below `image_dir`: one JSON a picture below `output_dir`/images, and a summary.json.
@@ -82,6 +87,8 @@ def tag_folder(
         resume=resume,
         limit=limit,
         orphans=orphans,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
         picture_timeout=picture_timeout,
     )
     set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
@@ -122,11 +129,22 @@ def _run(
     output.begin(bits, model.labels)
     culprits = _culprits(model, settings, names, output, progress)
     others = [name for name in names if name not in culprits]
-    failed = list(culprits.values())
-    seconds = settings.picture_timeout
     return run_plan(
-        plan, model, settings.image_dir, others, selection, output, progress, culprits=failed, picture_timeout=seconds
+        plan,
+        model,
+        settings.image_dir,
+        others,
+        selection,
+        output,
+        progress,
+        culprits=list(culprits.values()),
+        limits=_limits(settings),
+        picture_timeout=settings.picture_timeout,
     )
+
+
+def _limits(settings: TagSettings) -> Limits:
+    return Limits(settings.max_pixels, settings.max_bytes)
 
 
 def _unfinished(names: Sequence[str], settings: TagSettings, output: OutputFolder) -> list[str]:
@@ -152,7 +170,7 @@ def _culprits(
         return {}
     progress.say(f"a run ended without a word: the {len(suspects)} pictures that were being read are tried apart")
     spec, folder = model.checkpoint.spec, settings.image_dir
-    reasons = find_culprits(folder, spec, suspects, settings.picture_timeout)
+    reasons = find_culprits(folder, spec, suspects, settings.picture_timeout, _limits(settings))
     culprits = {}
     for name, reason in reasons.items():
         version = version_of(folder, name)
@@ -170,20 +188,21 @@ def run_plan(
     progress: Progress,
     *,
     culprits: Sequence[Failed] = (),
+    limits: Limits = DEFAULT_LIMITS,
     picture_timeout: float = PICTURE_TIMEOUT,
     threads: Threads = reading_threads,
 ) -> Plan:
     """Decode, forward, write. Back-pressure: so many rounds decoded ahead, so many batches not yet written.
 
-    `culprits` are not read again: what is known of them is written. A picture that takes longer to read than
-    `picture_timeout` seconds fails. Returns the plan as it was or, where memory ran out, with what the batch size came
-    down to.
+    `culprits` are not read again: what is known of them is written. A picture beyond the `limits`, or that takes longer
+    to read than `picture_timeout` seconds, fails. Returns the plan as it was or, where memory ran out, with what the
+    batch size came down to.
 
     >>> plan = run_plan(plan, model, "photos", names, Selection(), output, progress)
     """
     device, spec = model.device.value, model.checkpoint.spec
     tagger = Tagger(model, selection, plan.batch_size.value)
-    reader = PictureReader(image_dir, spec, device, plan.decoder.value)
+    reader = PictureReader(image_dir, spec, device, plan.decoder.value, limits)
     round_size, rounds_ahead = plan.round_size.value, plan.rounds_ahead.value
     progress.start()
     # Left by an exception, Ctrl-C included, the writer finishes what was handed to it: two batches.
@@ -266,6 +285,7 @@ def _summarise(
         unreadable=listing.unreadable,
         objects=output.labels.total(),
         labels=dict(output.labels.most_common()),
+        damaged=output.damaged,
         invalid=output.invalid,
         seconds=round(seconds, 3),
         images_per_second=round(new / seconds, 2),

@@ -2,12 +2,12 @@
 
 import codecs
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingFile, ModelError
+from ..text import clean_label
 from .label_tables import Unclear, lines_of, names_in_lines
 from .label_yaml import is_yaml, names_in_yaml
 
@@ -21,9 +21,6 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# Control and direction characters, half surrogates, and separators of lines: none is part of a name.
-NOT_IN_NAMES = {"Cc", "Cs", "Zl", "Zp"}
-DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
 
 @dataclass(frozen=True)
@@ -136,26 +133,11 @@ def cleaned(source: str, labels: Mapping[int, object]) -> dict[int, str]:
     for class_id, name in labels.items():
         if not 0 <= class_id < LARGEST_ID:
             raise ModelError(f"{source}: class ids lie in 0…{LARGEST_ID - 1:,}, and {class_id} does not")
-        clean = _clean(name) if isinstance(name, str) else ""
+        clean = clean_label(name) if isinstance(name, str) else ""
         if not clean:
             raise ModelError(f"{source}: class {class_id} has no name (found {name!r})")
         names[class_id] = clean
     return names
-
-
-def _clean(name: str) -> str:
-    if name.isprintable():
-        return name.strip()
-    kept = []
-    for character in name:
-        if unicodedata.category(character) in NOT_IN_NAMES:
-            kept.append(" ")
-        elif character not in DIRECTIONS:
-            kept.append(character)
-    text = "".join(kept)
-    if text == name:
-        return name.strip()
-    return " ".join(text.split())
 
 
 def _decoded(path: Path, content: bytes) -> str:
