@@ -107,6 +107,18 @@ def test_a_first_frame_that_is_transparent_lies_on_white(form):
     assert difference(decode_content(content).image, expected) <= 1
 
 
+def test_what_the_first_frame_of_a_gif_does_not_cover_is_white():
+    frame = Image.new("P", (40, 30), 0)
+    frame.putpalette([200, 10, 20])
+    content = bytearray(saved(frame, "GIF"))
+    content[6:10] = struct.pack("<2H", 100, 80)  # the whole picture
+    descriptor = content.index(b"," + bytes(4), 13)
+    content[descriptor + 1 : descriptor + 5] = struct.pack("<2H", 20, 10)  # where the frame lies
+    expected = Image.new("RGB", (100, 80), "white")
+    expected.paste((200, 10, 20), (20, 10, 60, 40))
+    assert difference(decode_content(bytes(content)).image, expected) == 0
+
+
 def test_no_frame_but_the_first_is_decoded(tmp_path):
     """A GIF of 300 frames takes no more memory than one: all of them would be 900 MB."""
     frames = [Image.new("P", (1000, 1000), i % 2) for i in range(300)]

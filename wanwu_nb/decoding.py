@@ -41,10 +41,13 @@ def decode(picture: str | Path | Image.Image, limits: Limits = DEFAULT_LIMITS) -
     >>> decode("photo.jpg").shape
     torch.Size([3, 1080, 1920])
     """
-    if isinstance(picture, Image.Image):
+    if not isinstance(picture, Image.Image):
+        content = read_file(picture, limits)
+        return decode_content(content, limits).image
+    try:
         return from_pillow(picture)
-    content = read_file(picture, limits)
-    return decode_content(content, limits).image
+    except Exception as error:
+        raise UnreadableImage(reason_of(error)) from None
 
 
 def decode_content(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
@@ -69,6 +72,8 @@ def _decode(header: Header) -> Decoded:
         return _decode_png(header)
     if image.format == "TIFF":
         return _decode_tiff(header)
+    if image.format == "GIF":
+        return _decode_gif(header)
     if image.format not in TORCHCODEC_FORMATS or is_animated(image):
         return Decoded(from_pillow(image), damaged=False)
     try:
@@ -99,6 +104,20 @@ def _first(image: Tensor) -> Tensor:
     if image.ndim == 4:
         return image[0]
     return image
+
+
+def _decode_gif(header: Header) -> Decoded:
+    """The first frame may cover a part of the picture only; the rest is transparent."""
+    image = header.image
+    whole = (0, 0, *image.size)
+    covered = image.tile[0].extents or whole
+    pixels = from_pillow(image)
+    if covered == whole:
+        return Decoded(pixels, damaged=False)
+    left, top, right, bottom = covered
+    on_canvas = torch.full_like(pixels, 255)
+    on_canvas[:, top:bottom, left:right] = pixels[:, top:bottom, left:right]
+    return Decoded(on_canvas, damaged=False)
 
 
 def _decode_tiff(header: Header) -> Decoded:

@@ -156,10 +156,13 @@ def on_white(rgba: Tensor) -> Tensor:
     >>> on_white(torch.zeros(4, 8, 8, dtype=torch.uint8)).unique()
     tensor([255], dtype=torch.uint8)
     """
-    composed = torch.empty_like(rgba[:3])
+    parts = []
     for rows in bands(tuple(rgba.shape)):  # as 32-bit integers all at once they would take four times the memory
-        composed[:, rows] = _composite(rgba[:, rows])
-    return composed
+        part = _composite(rgba[:, rows])
+        parts.append(part)
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat(parts, dim=1)
 
 
 def _composite(rgba: Tensor) -> Tensor:
