@@ -236,7 +236,7 @@ GOOD_INPUT = {"width": 64, "height": 64, "fit": "stretch", "mean": [0.5] * 3, "s
         ({"pad": -1}, r"pad is a grey of 0…255, and -1 is none"),
         ({"width": 0}, "sides lie in 1…16,384 pixels, and 0 x 64"),
         ({"height": 64_000}, "sides lie in 1…16,384 pixels, and 64 x 64000"),
-        ({"shorter_side": -1, "fit": "crop"}, "shorter_side, which is -1"),
+        ({"shorter_side": -1}, "sides lie in 1…16,384 pixels, and 64 x 64, shorter_side -1 do not"),
     ],
 )
 def test_an_input_that_could_only_give_nonsense_is_refused_with_its_file(tmp_path, wrong, says):

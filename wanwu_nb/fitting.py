@@ -41,7 +41,8 @@ class InputSpec:
         if self.fit not in known:
             raise ValueError(f'fit {self.fit!r} is not known: use "stretch", "letterbox" or "crop"')
         longer = max(self.width, self.height)
-        if min(self.width, self.height) < 1 or max(longer, self.shorter_side) > LARGEST_SIDE:
+        too_small = min(self.width, self.height) < 1 or self.shorter_side < 0
+        if too_small or max(longer, self.shorter_side) > LARGEST_SIDE:
             sides = f"{self.width} x {self.height}, shorter_side {self.shorter_side}"
             raise ValueError(f"sides lie in 1…{LARGEST_SIDE:,} pixels, and {sides} do not")
         if self.fit == "crop" and 2 * self.shorter_side < longer:

@@ -2,6 +2,7 @@
 
 "demo", model.json folder    model_folder.py        a lone weights file     lone_file.py, programs.py
 ModelScope's folder          modelscope.py          "torchvision/…"         torchvision_detectors.py
+Hugging Face's folder        hugging_face.py        what is in a file        formats.py, weights.py, pickles.py
 """
 
 from .checkpoint import Checkpoint
