@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from PIL import Image
 
-from wanwu_nb.settings import TagBatchSettings
+from wanwu_nb.settings import AdvancedSettings, TagBatchSettings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -104,6 +104,15 @@ def test_the_readme_lists_the_parameters_as_they_are():
         default = json.dumps(field.default) if isinstance(field.default, str) else field.default
         rows.append(f"| `{name}` | `{default}` | {field.description} |")
     assert "\n".join(rows) in README
+
+
+def test_the_promises_are_held_by_tests_that_exist_and_what_is_rarely_set_is_listed_as_it_is():
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`(test_\w+\.py)`", page):
+        assert (ROOT / "tests" / name).exists(), name
+    for name, field in AdvancedSettings.model_fields.items():
+        default = json.dumps(field.default).removesuffix(".0")
+        assert f"| `{name}` | `{default}` | " in page, name
 
 
 def test_the_readmes_accuracy_is_the_records():
