@@ -31,13 +31,18 @@ def chunk(kind: bytes, data: bytes = b"", checksum: int | None = None) -> bytes:
     return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", right if checksum is None else checksum)
 
 
-def png(levels: np.ndarray, *chunks: bytes, bits: int = 8) -> bytes:
-    """A PNG of levels [H,W] or [H,W,C], big-endian as they are, with more chunks before its pixels."""
+WHOLE = [(0, 0, 1, 1)]  # first column and row, steps between them
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+def png(levels: np.ndarray, *chunks: bytes, bits: int = 8, interlaced: bool = False) -> bytes:
+    """A PNG of levels [H,W] or [H,W,C], with more chunks before its pixels."""
     height, width, *channels = levels.shape
     colours = {(): 0, (2,): 4, (3,): 2, (4,): 6}[tuple(channels)]
-    rows = levels.astype(">u2" if bits == 16 else np.uint8).reshape(height, -1)
-    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    header = struct.pack(">2I5B", width, height, bits, colours, 0, 0, 0)
+    samples = levels.astype(">u2" if bits == 16 else np.uint8)
+    passes = [samples[y::down, x::right] for x, y, right, down in (ADAM7 if interlaced else WHOLE)]
+    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for part in passes for row in part))
+    header = struct.pack(">2I5B", width, height, bits, colours, 0, 0, interlaced)
     return b"".join([PNG_SIGNATURE, chunk(b"IHDR", header), *chunks, chunk(b"IDAT", pixels), chunk(b"IEND")])
 
 

@@ -124,6 +124,13 @@ def test_a_png_that_ends_early_is_refused(photograph, share):
     refused(content[: int(len(content) * share)])
 
 
+@pytest.mark.parametrize("share", [0.2, 0.9, 0.97, 0.999])
+def test_an_interlaced_png_is_read_without_its_end_and_refused_where_it_ends_early(photograph, share):
+    content = png(np.asarray(photograph), interlaced=True)
+    assert difference(decode_content(content[:-12]).image, photograph) == 0
+    refused(content[: int(len(content) * share)])
+
+
 def test_a_png_with_something_behind_its_end_is_whole(photograph):
     content = saved(photograph, "PNG")
     for more in (bytes(7000), b"IEND", b"and so on" * 99, content):
