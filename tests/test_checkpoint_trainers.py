@@ -85,6 +85,23 @@ def test_a_prefix_of_some_names_is_none(tmp_path):
         open_checkpoint(saved(tmp_path, state), architecture=RESNET)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([torch.zeros(2)], r"holds a list, not a state dict \(names and tensors\)$"),
+        (torch.zeros(2), r"holds a Tensor, not a state dict \(names and tensors\)$"),
+        (None, r"holds a NoneType, not a state dict"),
+        ({0: torch.zeros(2)}, r"holds a dict of 0, not a state dict"),
+        ({"state": {}, "param_groups": []}, r"holds a dict of state, param_groups, not a state dict .*: where one of"),
+        ({}, r"conv1\.weight is missing in the file"),
+    ],
+    ids=["list", "tensor", "nothing", "numbered", "optimizer", "empty"],
+)
+def test_what_holds_no_weights_is_refused_with_what_it_holds(tmp_path, content, says):
+    with pytest.raises(ModelError, match=says):
+        open_checkpoint(saved(tmp_path, content), architecture=RESNET)
+
+
 def test_a_file_without_tensors_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"conv1\.weight is missing in the file"):
         open_checkpoint(saved(tmp_path, {"state_dict": {}}), architecture=RESNET)

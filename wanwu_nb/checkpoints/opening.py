@@ -65,6 +65,6 @@ def _open_folder(folder: Path, labels: Labels | None, trust_pickle: bool) -> Che
     if is_hugging_face(folder):
         return open_hugging_face(folder, labels, trust_pickle)
     raise ModelError(
-        f"folder {folder} holds neither a model.json nor ModelScope's pytorch_model.pt and meta_info.txt: "
-        "give the weights file itself, or add a model.json (see docs/models.md)"
+        f"folder {folder} holds neither a model.json nor ModelScope's pytorch_model.pt and meta_info.txt nor Hugging "
+        "Face's config.json: give the weights file itself, or add a model.json (see docs/models.md)"
     )

@@ -144,10 +144,10 @@ def _checked(content: object, path: Path) -> dict[str, Tensor]:
     if _is_state_dict(content):
         return content
     there = _named_entries(content)
-    raise ModelError(
-        f"{path} holds {there}, not a state dict (names and tensors): where one of its entries is, name it as "
-        "weights_key in a model.json (see docs/models.md)"
-    )
+    advice = ""
+    if isinstance(content, dict):
+        advice = ": where one of its entries is, name it as weights_key in a model.json (see docs/models.md)"
+    raise ModelError(f"{path} holds {there}, not a state dict (names and tensors){advice}")
 
 
 def _named_entries(content: object) -> str:
@@ -162,4 +162,5 @@ def _named_entries(content: object) -> str:
 def _is_state_dict(content: object) -> TypeGuard[dict[str, Tensor]]:
     if not isinstance(content, dict):
         return False
-    return all(isinstance(value, Tensor) for value in content.values())
+    have_names = all(isinstance(name, str) for name in content)
+    return have_names and all(isinstance(value, Tensor) for value in content.values())
