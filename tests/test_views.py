@@ -13,9 +13,10 @@ from conftest import papermill
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
+from wanwu_nb.decoding import decode
 from wanwu_nb.demo.products import PRODUCTS
 from wanwu_nb.detections import Detections, Tag
-from wanwu_nb.images import decode, version_of
+from wanwu_nb.images import version_of
 from wanwu_nb.measure import STAGE_NAMES_ZH
 from wanwu_nb.quality import Share
 from wanwu_nb.tagger import Tagged
