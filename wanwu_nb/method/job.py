@@ -17,10 +17,11 @@ from ..decoding import decode
 from ..demo import demo_folder
 from ..detections import Selection
 from ..errors import PicturesError, first_line
-from ..files import UnreadableImage
+from ..files import DEFAULT_LIMITS, UnreadableImage, read_file
 from ..finding import find_images
 from ..fitting import InputSpec
 from ..hardware import choose_device
+from ..headers import open_header
 from ..measure import StageClock
 from ..resident import ResidentModel
 from ..results import json_path
@@ -139,11 +140,18 @@ def _unusable(image_dir: Path, names: Sequence[str], output: Path) -> dict[str, 
     reasons = {}
     for name in names:
         try:
+            _check_it_is_served(image_dir / name)
             upright(image_dir / name)
             _check_it_can_be_named(json_path(output, name))
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, UnreadableImage) as error:
             reasons[name] = first_line(error)
     return reasons
+
+
+def _check_it_is_served(path: Path) -> None:
+    """Raise UnreadableImage for a pipe, or a format that Pillow would hand to another program."""
+    content = read_file(path, DEFAULT_LIMITS)
+    open_header(content, DEFAULT_LIMITS)
 
 
 def _check_it_can_be_named(path: Path) -> None:
