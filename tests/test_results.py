@@ -56,7 +56,7 @@ def test_damaged_pictures_say_so_and_are_counted_and_others_do_not_mention_it(tm
     assert list(records[0]) == ["image", "width", "height", "objects", "key"]
     assert list(records[1]) == ["image", "width", "height", "objects", "damaged", "key"]
     assert records[1]["damaged"] is True
-    entries, _ = read_ledger(tmp_path / "out/ledger.jsonl")
+    entries = read_ledger(tmp_path / "out/ledger.jsonl").entries
     assert "damaged" not in entries["a.jpg"]
     assert entries["cut.jpg"]["damaged"] is True
     assert [tagged.damaged for tagged in read_results(tmp_path / "out")] == [False, True]
