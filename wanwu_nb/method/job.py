@@ -21,13 +21,14 @@ from ..files import DEFAULT_LIMITS, UnreadableImage, read_file
 from ..finding import find_images
 from ..fitting import InputSpec
 from ..hardware import choose_device
-from ..headers import open_header
 from ..measure import StageClock
 from ..resident import ResidentModel
 from ..results import json_path
 from ..settings import ModelSettings, ProfileSettings
 
 BATCH_SIZE = 8
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # PostScript would go to another program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ def upright(path: Path) -> Image.Image:
     >>> upright(Path("photo.jpg")).mode
     'RGB'
     """
-    with Image.open(path) as file:
+    with Image.open(path, formats=FORMATS) as file:
         if file.mode == "RGB" and not file.has_transparency_data:
             return ImageOps.exif_transpose(file)
         photo: Image.Image = to_pil_image(decode(file))
@@ -140,18 +141,12 @@ def _unusable(image_dir: Path, names: Sequence[str], output: Path) -> dict[str, 
     reasons = {}
     for name in names:
         try:
-            _check_it_is_served(image_dir / name)
+            read_file(image_dir / name, DEFAULT_LIMITS)  # a pipe would hold a script for ever
             upright(image_dir / name)
             _check_it_can_be_named(json_path(output, name))
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, UnreadableImage) as error:
             reasons[name] = first_line(error)
     return reasons
-
-
-def _check_it_is_served(path: Path) -> None:
-    """Raise UnreadableImage for a pipe, or a format that Pillow would hand to another program."""
-    content = read_file(path, DEFAULT_LIMITS)
-    open_header(content, DEFAULT_LIMITS)
 
 
 def _check_it_can_be_named(path: Path) -> None:
