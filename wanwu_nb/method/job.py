@@ -28,7 +28,7 @@ from ..settings import ModelSettings, ProfileSettings
 
 BATCH_SIZE = 8
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # PostScript would go to another program
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # PostScript would go to another program
 
 
 @dataclass(frozen=True, kw_only=True)
