@@ -8,7 +8,6 @@ from pathlib import Path
 from .errors import WanwuError
 from .settings import MAX_BYTES, MAX_PIXELS
 
-MEBIBYTE = 2**20
 KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 KINDS[stat.S_IFDIR] = "folder"
 # A pipe that takes the file's place meanwhile must not hold the reader; Windows has text files too.

@@ -119,9 +119,19 @@ def single_core_threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
     >>> with single_core_threads("decode", 2) as pool:
     ...     futures = reader.start(pool, names)
     """
+    with torch_threads_kept(), ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool:
+        yield pool
+
+
+@contextmanager
+def torch_threads_kept() -> Iterator[None]:
+    """torch's number of threads is afterwards what it was, whatever threads of a pool set for themselves.
+
+    >>> with torch_threads_kept():
+    ...     torch.set_num_threads(1)
+    """
     before = torch.get_num_threads()
     try:
-        with ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool:
-            yield pool
+        yield
     finally:
         torch.set_num_threads(before)

@@ -165,7 +165,8 @@ def _culprits(
     model: ResidentModel, settings: TagSettings, names: Sequence[str], output: OutputFolder, progress: Progress
 ) -> dict[str, Failed]:
     """Those of the pictures that took a process with them when they were read, found in a child process."""
-    suspects = [name for name in output.suspects if name in set(names)]
+    to_do = set(names)
+    suspects = [name for name in dict.fromkeys(output.suspects) if name in to_do]  # each once
     if not suspects:
         return {}
     progress.say(f"a run ended without a word: the {len(suspects)} pictures that were being read are tried apart")

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from .process import torch_threads_kept
+
 BEATS = 4  # a heart beats so many times in the time that a picture may take
 
 
@@ -106,13 +108,12 @@ def reading_threads(count: int, seconds: float, one_core_each: bool = True) -> I
     >>> with reading_threads(2, seconds=120) as threads:
     ...     future = threads.submit(read, folder, spec, "a.jpg")
     """
-    before = torch.get_num_threads()
-    threads = ReadingThreads(count, seconds, one_core_each)
-    try:
-        yield threads
-    finally:
-        threads.shutdown()
-        torch.set_num_threads(before)
+    with torch_threads_kept():
+        threads = ReadingThreads(count, seconds, one_core_each)
+        try:
+            yield threads
+        finally:
+            threads.shutdown()
 
 
 def _settle(future: Future[Any], error: BaseException | None, result: Any = None) -> None:
