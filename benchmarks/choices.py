@@ -19,10 +19,9 @@ from wanwu_nb import ResidentModel
 from wanwu_nb.detections import Selection
 from wanwu_nb.finding import find_images
 from wanwu_nb.hardware import Choice
-from wanwu_nb.output_folder import OutputFolder
 from wanwu_nb.process import INDUCTOR_CACHE, KEEP_FREED_MEMORY
 from wanwu_nb.progress import Progress
-from wanwu_nb.results import run_key
+from wanwu_nb.results import OutputFolder, run_key
 from wanwu_nb.settings import TagSettings
 from wanwu_nb.tagging import Threads, run_plan
 from wanwu_nb.threads import reading_threads

@@ -20,8 +20,7 @@ from wanwu_nb.detections import Detections, Selection
 from wanwu_nb.finding import find_images
 from wanwu_nb.images import version_of
 from wanwu_nb.measure import peak_memory
-from wanwu_nb.output_folder import OutputFolder
-from wanwu_nb.results import run_key
+from wanwu_nb.results import OutputFolder, run_key
 from wanwu_nb.tagger import Tagged
 
 from . import harness

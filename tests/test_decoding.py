@@ -11,9 +11,8 @@ import pytest
 from picture_files import chunk, difference, png, saved, with_chunk, with_segment
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin
 
-from wanwu_nb.decoding import decode, decode_content
+from wanwu_nb.decoding import Limits, UnreadableImage, decode, decode_content
 from wanwu_nb.demo.scenes import save_jpeg
-from wanwu_nb.files import Limits, UnreadableImage
 
 FRAMES = [Image.new("RGB", (90, 60), (250 - 40 * i, 40 * i, 30)) for i in range(4)]
 BROKEN_EXIF = b"Exif\0\0" + b"neither II nor MM" * 3

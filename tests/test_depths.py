@@ -9,7 +9,7 @@ from picture_files import chunk, difference, png, saved
 from PIL import Image
 
 from wanwu_nb.decoding import decode, decode_content
-from wanwu_nb.depths import to_8_bits, white_of
+from wanwu_nb.decoding.depths import to_8_bits, white_of
 
 MAX_SAMPLE_VALUE = 281
 

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from wanwu_nb import files
-from wanwu_nb.files import Limits, UnreadableImage, read_file
+from wanwu_nb.decoding import Limits, UnreadableImage, files, read_file
 
 CONTENT = b"the bytes of a picture"
 

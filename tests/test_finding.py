@@ -11,7 +11,7 @@ from wanwu_nb.errors import MissingFile, NotAFolder, PicturesError
 from wanwu_nb.finding import Listing, find_images, list_pictures
 from wanwu_nb.images import version_of
 from wanwu_nb.left_out import NOT_SERVED, SUFFIXES
-from wanwu_nb.output_folder import OutputFolder
+from wanwu_nb.results import OutputFolder
 from wanwu_nb.tagger import Failed
 
 

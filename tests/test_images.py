@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from wanwu_nb import images
-from wanwu_nb.files import Limits
+from wanwu_nb.decoding import Limits
 from wanwu_nb.fitting import InputSpec
 from wanwu_nb.images import FileVersion, read, version_of
 

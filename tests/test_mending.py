@@ -7,8 +7,7 @@ import pytest
 from picture_files import chunk, difference, png, saved
 from PIL import ExifTags, Image
 
-from wanwu_nb.decoding import decode_content
-from wanwu_nb.files import UnreadableImage
+from wanwu_nb.decoding import UnreadableImage, decode_content
 
 ENDS_EARLY = r"^cannot be decoded: the file ends early \(truncated\): copy or download it again$"
 KINDS = [

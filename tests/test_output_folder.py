@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from conftest import SCENES, contents
 
-from wanwu_nb import file_systems, locking, read_results, tag_folder
+from wanwu_nb import read_results, tag_folder
 from wanwu_nb.detections import Detections
 from wanwu_nb.errors import OutputBusy, OutputError, SettingsError
 from wanwu_nb.images import FileVersion
-from wanwu_nb.ledger import Ledger, compact, read_ledger
-from wanwu_nb.output_folder import OutputFolder, set_aside_summary
+from wanwu_nb.results import OutputFolder, file_systems, locking, set_aside_summary
+from wanwu_nb.results.ledger import Ledger, compact, read_ledger
 from wanwu_nb.summary import Summary
 from wanwu_nb.tagger import Tagged
 

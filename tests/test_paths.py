@@ -10,10 +10,9 @@ from wanwu_nb import ResidentModel, read_results, tag_folder
 from wanwu_nb.checkpoints import DEMO_FOLDER
 from wanwu_nb.errors import SettingsError
 from wanwu_nb.finding import find_images
-from wanwu_nb.output_folder import OutputFolder
 from wanwu_nb.paths import local_path
 from wanwu_nb.quality.truth import read_truth
-from wanwu_nb.results import read_result
+from wanwu_nb.results import OutputFolder, read_result
 from wanwu_nb.settings import SpeedUpSettings, TagBatchSettings, check_settings
 from wanwu_nb.summary import Summary
 from wanwu_nb.views.pictures import contact_sheet

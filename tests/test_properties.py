@@ -19,10 +19,8 @@ from wanwu_nb import read_results
 from wanwu_nb.detections import Detections, Selection, detect
 from wanwu_nb.fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec, Placement, fit, place
 from wanwu_nb.images import FileVersion
-from wanwu_nb.jsons import to_json
-from wanwu_nb.ledger import read_ledger
-from wanwu_nb.output_folder import OutputFolder
-from wanwu_nb.results import json_path, result_record
+from wanwu_nb.results import OutputFolder, json_path, result_record, to_json
+from wanwu_nb.results.ledger import read_ledger
 from wanwu_nb.tagger import Failed, Tagged
 from wanwu_nb.text import clean_label
 

@@ -7,7 +7,7 @@ import torch
 from PIL import ExifTags, Image
 
 from wanwu_nb import reading
-from wanwu_nb.files import Limits
+from wanwu_nb.decoding import Limits
 from wanwu_nb.fitting import InputSpec
 from wanwu_nb.images import read
 from wanwu_nb.reading import CPU_THREADS, NVJPEG, PictureReader, choose_decoder, read_on_gpu, read_rounds

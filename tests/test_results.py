@@ -12,9 +12,8 @@ from wanwu_nb.detections import Detections, Selection
 from wanwu_nb.errors import MissingFile, ResultsError
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import FileVersion, version_of
-from wanwu_nb.ledger import read_ledger
-from wanwu_nb.output_folder import OutputFolder
-from wanwu_nb.results import read_result, run_key
+from wanwu_nb.results import OutputFolder, read_result, run_key
+from wanwu_nb.results.ledger import read_ledger
 from wanwu_nb.summary import Summary
 from wanwu_nb.tagger import Failed, Tagged
 

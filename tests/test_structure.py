@@ -25,7 +25,7 @@ TESTS = sorted((ROOT / "tests").glob("*.py"))
 AROUND_THE_CORE = {"exports", "views", "quality", "method", "demo", "schedule", "scale_out", "measure", "gpus"}
 # The extras whose packages a room may need, beside those that all have.
 EXTRAS = {
-    "headers": ["heic"],
+    "decoding": ["heic"],
     "views": ["views"],
     "method": ["method"],
     "measure": ["method"],

@@ -19,8 +19,7 @@ from wanwu_nb.errors import DeviceError
 from wanwu_nb.fitting import InputSpec, fit
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import Picture
-from wanwu_nb.jsons import to_json
-from wanwu_nb.results import result_record, run_key
+from wanwu_nb.results import result_record, run_key, to_json
 from wanwu_nb.tagger import Failed, Tagged, Tagger, full_batch
 
 SMALL = InputSpec(8, 8, "stretch", (0.5,) * 3, (0.5,) * 3)

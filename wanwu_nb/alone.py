@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .files import DEFAULT_LIMITS, Limits
+from .decoding import DEFAULT_LIMITS, Limits
 from .fitting import InputSpec
 from .images import read
 

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .decoding import decode_content
-from .files import DEFAULT_LIMITS, Limits, UnreadableImage, read_file
+from .decoding import DEFAULT_LIMITS, Limits, UnreadableImage, decode_content, read_file, reason_of
 from .fitting import InputSpec, Placement, fit
-from .reasons import reason_of
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from PIL import ImageFile
 from torch import Tensor
 from torchcodec.decoders import decode_jpeg
 
+from .decoding import DEFAULT_LIMITS, Limits, read_file
+from .decoding.headers import open_header
+from .decoding.mending import END
+from .decoding.pillow_pixels import turn_of
 from .errors import first_line
-from .files import DEFAULT_LIMITS, Limits, read_file
 from .fitting import InputSpec, Placement, fit
 from .hardware import Choice
-from .headers import open_header
 from .images import Picture, read, version_of
-from .mending import END
-from .pillow_pixels import turn_of
 from .process import single_core_threads
 from .threads import ReadingThreads
 

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from .alone import find_culprits
+from .decoding import DEFAULT_LIMITS, Limits
 from .detections import Selection
-from .files import DEFAULT_LIMITS, Limits
 from .finding import Listing, list_pictures
 from .hardware import Choice, environment
 from .images import version_of
-from .output_folder import OutputFolder, set_aside_summary
 from .process import single_core_threads
 from .progress import Progress
 from .reading import PictureReader, read_rounds
 from .resident import ResidentModel
-from .results import run_key
+from .results import OutputFolder, run_key, set_aside_summary
 from .settings import (
     CONF_THRESHOLD,
     MAX_BYTES,

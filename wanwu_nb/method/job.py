@@ -13,11 +13,10 @@ from torch import nn
 from torchvision.transforms.functional import to_pil_image
 
 from ..checkpoints import Checkpoint, open_checkpoint
-from ..decoding import decode
+from ..decoding import DEFAULT_LIMITS, UnreadableImage, decode, read_file
 from ..demo import demo_folder
 from ..detections import Selection
 from ..errors import PicturesError, first_line
-from ..files import DEFAULT_LIMITS, UnreadableImage, read_file
 from ..finding import find_images
 from ..fitting import InputSpec
 from ..hardware import choose_device

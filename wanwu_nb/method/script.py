@@ -12,8 +12,7 @@ from torchvision.transforms.functional import normalize, to_tensor
 
 from ..detections import RawOutput, detect
 from ..fitting import Placement, place
-from ..jsons import to_json
-from ..results import json_path, result_record
+from ..results import json_path, result_record, to_json
 from ..tagger import Tagged
 from .job import Job, upright
 

@@ -18,15 +18,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..images import FileVersion
+from ..paths import local_path
+from ..summary import Summary
+from ..tagger import Failed, Tagged
 from .file_systems import Names, concerns_one_name, one_sentence
-from .images import FileVersion
 from .jsons import to_json
 from .ledger import FINISHED, Entry, Ledger, compact, read_ledger
 from .locking import FolderLock
-from .paths import local_path
-from .results import FORMAT, LEDGER, json_path, result_record
-from .summary import Summary
-from .tagger import Failed, Tagged
+from .records import FORMAT, LEDGER, json_path, result_record
 
 LABELS, SUMMARY, FAILURES, ORPHANS = "labels.json", "summary.json", "failures.csv", "orphans"
 IN_FLIGHT = ".in_flight.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .errors import OutputBusy
+from ..errors import OutputBusy
 
 NOT_SUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}  # some NFS, some SMB
 LOCK, LOCK_FILE = ".lock", ".lock.exclusive"

@@ -1,4 +1,4 @@
-"""What results look like on disk, and the one reader of them; output_folder.py writes them.
+"""What results look like on disk, and the one reader of them; folder.py writes them.
 
 images/<relative path, suffix included>.json    labels.json    ledger.jsonl    failures.csv    summary.json
 """
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .detections import DECIMALS, Detections, Selection
-from .errors import MissingFile, ResultsError
-from .images import FileVersion
+from ..detections import DECIMALS, Detections, Selection
+from ..errors import MissingFile, ResultsError
+from ..images import FileVersion
+from ..paths import local_path
+from ..tagger import Tagged
 from .ledger import read_ledger
-from .paths import local_path
-from .tagger import Tagged
 
 FORMAT = 1  # of the per-picture JSON; part of the key, so that another format is written anew
 LEDGER = "ledger.jsonl"

@@ -5,8 +5,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import WanwuError
-from .settings import MAX_BYTES, MAX_PIXELS
+from ..errors import WanwuError
+from ..settings import MAX_BYTES, MAX_PIXELS
 
 KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 KINDS[stat.S_IFDIR] = "folder"
