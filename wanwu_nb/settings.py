@@ -17,6 +17,7 @@ from .paths import local_path
 
 CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
 PICTURE_TIMEOUT = 120.0  # seconds
+RAW_FLOOR = 0.05
 MAX_PIXELS, MAX_BYTES = 200_000_000, 512 * 2**20
 
 
@@ -79,6 +80,7 @@ class _Tagging(Settings):
     conf_threshold: float = Field(CONF_THRESHOLD, ge=0, le=1, description="keep objects at least this sure")
     nms_iou: float = Field(NMS_IOU, ge=0, le=1, description="drop a box that overlaps a surer one of its class by more")
     top_k: int = Field(TOP_K, ge=1, description="objects kept a picture at most")
+    vocabulary: LocalPath = Field("", description="table of your own words, .csv or .xlsx: docs/vocabulary.md")
     compile: bool | Literal["auto"] = Field("auto", description='torch.compile: True, False or "auto", where it pays')
     workers: int = Field(0, ge=0, le=256, description="decoding threads; 0: by cores")
     resume: bool = Field(True, description="leave finished pictures alone")
@@ -92,6 +94,8 @@ class AdvancedSettings(Settings):
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="a picture with more pixels fails")
     max_bytes: int = Field(MAX_BYTES, ge=1, description="a picture whose file is larger fails")
     picture_timeout: float = Field(PICTURE_TIMEOUT, gt=0, description="seconds that reading one picture may take")
+    verify: bool = Field(False, description="tell a changed picture by its content, not by its size and time stamp")
+    raw_floor: float = Field(RAW_FLOOR, ge=0, le=1, description="score down to which raw.jsonl holds objects")
 
 
 class TagSettings(AdvancedSettings, _Tagging, _Folders):
