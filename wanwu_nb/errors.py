@@ -4,6 +4,7 @@
     ├── SettingsError        a parameter                          (ValueError)
     ├── ModelError           a model, its weights, labels, output (ValueError)
     ├── PicturesError        a folder without a picture           (ValueError)
+    ├── VocabularyError      a table of the user's words          (ValueError)
     ├── TruthError           a ground truth that does not fit     (ValueError)
     ├── ResultsError         results that cannot be read          (ValueError)
     ├── MeasurementError     a measurement that is not possible   (ValueError)
@@ -37,6 +38,10 @@ class ModelError(WanwuError, ValueError):
 
 class PicturesError(WanwuError, ValueError):
     """A folder that holds no picture, or none that can be read."""
+
+
+class VocabularyError(WanwuError, ValueError):
+    """A table of the user's words that cannot be read, or asks for what cannot be."""
 
 
 class TruthError(WanwuError, ValueError):
