@@ -259,7 +259,7 @@ def test_a_folder_without_results_says_so(tmp_path):
 def summary(**more) -> Summary:
     counts = dict.fromkeys(("total_images", "processed", "resumed", "failed", "objects", "invalid"), 0)
     counts |= {"orphaned": 0, "started": "then", "finished": "now", "complete": True}
-    counts |= {"left_out": {}, "unreadable": [], "damaged": 0, "redecided": 0}
+    counts |= {"left_out": {}, "unreadable": [], "damaged": 0, "redecided": 0, "warnings": []}
     texts = {name: Choice("x", "why") for name in ("device", "precision", "decoder")}
     numbers = {name: Choice(4, "why") for name in ("batch_size", "workers", "round_size", "rounds_ahead")}
     rest = {"labels": {}, "seconds": 1.0, "images_per_second": 0.0, "model": {}, "settings": {}, "environment": {}}

@@ -19,9 +19,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from wanwu_nb.errors import MissingFile, OutputError, VocabularyError
+from wanwu_nb.results.vocabulary_file import Seen, write_vocabulary
 from wanwu_nb.vocabulary import NO_WORDS, Vocabulary, Word, read_vocabulary
 from wanwu_nb.vocabulary.columns import column_of, shielded, unshielded
-from wanwu_nb.vocabulary_file import Seen, write_vocabulary
 
 LABELS = {0: "T恤衫", 1: "长袖T恤", 2: "台灯", 3: "左水印", 4: "右水印", 5: "水印相机", 6: "=SUM(A1)", 7: "3-2"}
 HEADING = "label 原标签,name 改为,drop 不要,threshold 阈值,category 类目,english 英文,count 次数,median 置信度中位数"

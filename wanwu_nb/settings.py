@@ -18,6 +18,7 @@ from .paths import local_path
 CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
 PICTURE_TIMEOUT = 120.0  # seconds
 RAW_FLOOR = 0.05
+DEMO_TRUTH = "truth.coco.json"  # lies beside the demo's pictures
 MAX_PIXELS, MAX_BYTES = 200_000_000, 512 * 2**20
 
 

@@ -24,7 +24,8 @@ class Summary:
     of the processed were decided anew, without the network. `labels` counts objects by name. `damaged`: pictures that
     were tagged without their end; `invalid`: what networks gave that cannot be, and was dropped (see Detections).
     `orphaned`: results of pictures that have left the folder; `left_out`, by reason: what lies there and is no picture
-    to tag; `unreadable`: sub-folders that could not be searched. `settings` are those that were given, `device` to
+    to tag; `unreadable`: sub-folders that could not be searched; `warnings`: sentences that whoever uses the
+    results should know. `settings` are those that were given, `device` to
     `rounds_ahead` what was chosen, each with its reason.
     """
 
@@ -39,6 +40,7 @@ class Summary:
     orphaned: int
     left_out: dict[str, int]
     unreadable: list[str]
+    warnings: list[str]
     objects: int
     labels: dict[str, int]
     damaged: int

@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from .alone import find_culprits
+from .concluding import leave_vocabulary, sum_up, warn_of_demo
 from .deciding import Decision
 from .decoding import Limits
 from .detections import Selection
-from .finding import Listing, list_pictures
-from .hardware import environment
+from .finding import list_pictures
 from .images import FileVersion, version_of, version_with_content
 from .progress import Progress
 from .redeciding import redecide
@@ -26,8 +25,6 @@ from .settings import (
     PICTURE_TIMEOUT,
     RAW_FLOOR,
     TOP_K,
-    AdvancedSettings,
-    TagBatchSettings,
     TagSettings,
     check_settings,
 )
@@ -108,10 +105,14 @@ def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Sum
         unfinished = _unfinished(listing.names, settings, output)
         if listing.complete and output.same_folder_as_before:
             output.note_orphans(listing.names, move=settings.orphans == "move")
+        warnings = warn_of_demo(model, image_dir)
         with Progress(len(listing.names), output.resumed) as progress:
+            for note in [*output.notes, *warnings]:
+                progress.say(note)
             plan = _run(model, settings, unfinished, decision, output, progress)
+            warnings += leave_vocabulary(model, decision, listing, output, progress)
         seconds = time.perf_counter() - clock
-        summary = _summarise(model, settings, plan, output, listing, started, seconds)
+        summary = sum_up(model, settings, plan, output, listing, started, seconds, warnings)
         output.close(summary)
     return summary
 
@@ -132,9 +133,7 @@ def _run(
     output: OutputFolder,
     progress: Progress,
 ) -> Plan:
-    """Say what is to be known, decide anew what needs no network, decide how to run the rest, and run."""
-    for note in output.notes:
-        progress.say(note)
+    """Decide anew what needs no network, decide how to run the rest, and run."""
     names = list(unfinished)
     if settings.resume:
         names = redecide(decision, model.labels, unfinished, output, progress)
@@ -195,56 +194,3 @@ def _culprits(
         version = version_of(folder, name)
         culprits[name] = Failed(name, version, "decode", reason, ended_process=True)
     return culprits
-
-
-def _summarise(
-    model: ResidentModel,
-    settings: TagSettings,
-    plan: Plan,
-    output: OutputFolder,
-    listing: Listing,
-    started: datetime,
-    seconds: float,
-) -> Summary:
-    failed = len(output.failures)
-    new = output.processed + failed
-    finished = started + timedelta(seconds=seconds)
-    return Summary(
-        started=started.isoformat(timespec="seconds"),
-        finished=finished.isoformat(timespec="seconds"),
-        complete=True,
-        total_images=len(listing.names),
-        processed=output.processed,
-        redecided=output.redecided,
-        resumed=output.resumed,
-        failed=failed,
-        orphaned=output.orphaned,
-        left_out=listing.left_out,
-        unreadable=listing.unreadable,
-        objects=output.labels.total(),
-        labels=dict(output.labels.most_common()),
-        damaged=output.damaged,
-        invalid=output.invalid,
-        seconds=round(seconds, 3),
-        images_per_second=round(new / seconds, 2),
-        device=model.device,
-        precision=model.precision,
-        batch_size=plan.batch_size,
-        compiled=plan.compiled,
-        decoder=plan.decoder,
-        workers=plan.workers,
-        round_size=plan.round_size,
-        rounds_ahead=plan.rounds_ahead,
-        model=model.record(),
-        settings=_as_they_were_given(model, settings),
-        environment=environment(model.device.value),
-    )
-
-
-def _as_they_were_given(model: ResidentModel, settings: TagSettings) -> dict[str, Any]:
-    """The parameters of `load` and `tag_folder`, in the notebook's order."""
-    values = model.opened.model_dump()
-    values.update(settings.model_dump())
-    order = [*TagBatchSettings.model_fields, *AdvancedSettings.model_fields]
-    names = [name for name in order if name in values]
-    return {name: values[name] for name in names}

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .results.file_systems import one_sentence
-from .text import clean_label
-from .vocabulary import Vocabulary, Word
-from .vocabulary.columns import HEADINGS, shielded
+from ..text import clean_label
+from ..vocabulary import Vocabulary, Word
+from ..vocabulary.columns import HEADINGS, shielded
+from .file_systems import one_sentence
 
 VOCABULARY = "vocabulary.csv"
 OTHERS = "vocabulary.new.csv"
