@@ -95,9 +95,9 @@ def damage(path, how: str) -> None:
         case "torn":
             path.write_bytes(b"".join(lines)[: -len(lines[-1]) // 2])
         case "of another format":
-            path.write_text("".join(line.decode().replace('"key": "', '"key": "0') for line in lines), "utf-8")
+            path.write_text("".join(line.decode().replace('"key":"', '"key":"0') for line in lines), "utf-8")
         case "of another shape":
-            path.write_bytes(b'[]\n{"image": 7}\nnull\n' + lines[0].replace(b'"objects": [[', b'"objects": [["x", ['))
+            path.write_bytes(b'[]\n{"image": 7}\nnull\n' + lines[0].replace(b'"objects":[[', b'"objects":[["x",['))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from .finding import list_pictures
 from .images import FileVersion, version_of, version_with_content
 from .progress import Progress
 from .redeciding import redecide
+from .remembering import remember
 from .resident import ResidentModel
 from .results import OutputFolder, RawSource, run_key, set_aside_summary
 from .running import run_plan
@@ -140,6 +141,7 @@ def _run(
     plan = make_plan(settings, model, names, output.bits, progress.say)
     bits = plan.bits() if names else {}
     output.begin(bits, model.labels)
+    remember(model, output.folder)
     culprits = _culprits(model, settings, names, output, progress)
     others = [name for name in names if name not in culprits]
     return run_plan(

@@ -200,7 +200,7 @@ class OutputFolder:
         if reason:
             return Failed(tagged.image, tagged.version, "write", reason)
         if tagged.raw is not None and self.source is not None:
-            self._raw.note(self._with_content(raw_record(tagged, self.source)))
+            self._raw.note(self._with_content(raw_record(tagged, self.source)), spaces=False)
         path = json_path(self.folder, tagged.image)
         content = to_json(result_record(tagged, self.key))
         self._partial.write_bytes(content)

@@ -66,9 +66,9 @@ class LineFile:
         if self._file.read() != b"\n":
             self._file.write(b"\n")
 
-    def note(self, line: Mapping[str, Any]) -> None:
+    def note(self, line: Mapping[str, Any], spaces: bool = True) -> None:
         """Append a line. Raises OSError where it cannot be written whole; what was written then is a torn line."""
-        content = to_json(line)
+        content = to_json(line, spaces=spaces)
         while content:
             written = self._file.write(content)
             content = content[written:]

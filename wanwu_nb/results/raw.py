@@ -67,7 +67,8 @@ def raw_record(tagged: Tagged, source: RawSource) -> dict[str, Any]:
     """
     raw, version = tagged.raw, tagged.version
     assert raw is not None, "a picture that the network did not run on has no raw objects"
-    columns = [raw.class_ids.tolist(), raw.scores.tolist()]
+    scores = [float(str(score)) for score in raw.scores]  # float32 as short as it can be written, and read again
+    columns = [raw.class_ids.tolist(), scores]
     if raw.boxes is not None:
         columns += raw.boxes.T.tolist()
     record: dict[str, Any] = {"image": tagged.image}
