@@ -276,6 +276,7 @@ def test_what_means_keep(cell, tmp_path):
         ("1E-05", 1e-05),
         ("30%", 0.3),
         ("7%", 0.07),
+        ("0.7%", 0.007),
         ("30 %", 0.3),
         ("３０％", 0.3),
         ("０．３５", 0.35),
@@ -570,6 +571,12 @@ def test_the_table_of_a_run(tmp_path):
     ]
 
 
+def test_no_text_of_the_table_is_computed_by_a_spreadsheet(tmp_path):
+    words = {2: Word("+灯", 2, category="@home", english="1-2"), 6: Word("=B1", 6)}
+    path = write_vocabulary(tmp_path, LABELS, {}, Vocabulary(words))
+    assert table_of(path).splitlines()[1:] == ["台灯,'+灯,,,'@home,'1-2,0,", "'=SUM(A1),'=B1,,,,,0,"]
+
+
 def test_passed_back_it_asks_the_same(tmp_path):
     vocabulary = read_vocabulary(file_of(tmp_path, SAME[2]), LABELS)
     path = write_vocabulary(tmp_path, LABELS, SEEN, vocabulary)
@@ -581,6 +588,14 @@ def test_labels_of_one_name_are_told_apart_by_class_id(tmp_path):
     vocabulary = read_vocabulary(file_of(tmp_path, "label,threshold\n2,0.5\n1,0.4\n"), labels)
     path = write_vocabulary(tmp_path, labels, {0: Seen(5, 0.5)}, vocabulary)
     assert [line.split(",")[0] for line in table_of(path).splitlines()[1:]] == ["0", "'1", "2"]
+    assert read_vocabulary(path, labels) == vocabulary
+
+
+def test_a_class_id_that_is_a_label_too_is_written_as_a_range(tmp_path):
+    labels = {0: "crane", 1: "2", 2: "crane"}
+    vocabulary = Vocabulary({2: Word("crane", 2, threshold=0.5)})
+    path = write_vocabulary(tmp_path, labels, {}, vocabulary)
+    assert table_of(path).splitlines()[1:] == ["2~2,,,0.5,,,0,"]
     assert read_vocabulary(path, labels) == vocabulary
 
 
