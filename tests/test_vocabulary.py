@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -101,6 +102,34 @@ def test_a_workbook_with_numbers_for_cells(tmp_path):
     }
 
 
+def rewritten(path: Path, old: str, new: str) -> Path:
+    """A workbook whose first sheet's XML says something else, as other programs write it."""
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"].decode()
+    assert old in sheet
+    parts["xl/worksheets/sheet1.xml"] = sheet.replace(old, new).encode()
+    with zipfile.ZipFile(path, "w") as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('<dimension ref="A1:B2" />', '<dimension ref="A1" />'),
+        ("<v>2</v>", "<v>2.0</v>"),
+        ("<v>0.5</v>", "<f>1/2</f><v>0.5</v>"),
+        ("</worksheet>", '<extLst><ext uri="{CCE6A557-97BC-4B89-ADB6-D9C93CAAB3DF}"/></extLst></worksheet>'),
+    ],
+    ids=["a wrong size", "a whole number with a point", "a formula", "an extension that openpyxl warns of"],
+)
+def test_workbooks_as_other_programs_write_them(old, new, tmp_path):
+    path = rewritten(workbook(tmp_path, ("label", "threshold"), (2, 0.5)), old, new)
+    assert dict(read_vocabulary(path, LABELS).words) == {2: Word("台灯", 2, threshold=0.5)}
+
+
 def test_a_workbook_is_told_by_its_content(tmp_path):
     path = workbook(tmp_path, ("label", "name"), ("台灯", "灯"), name="words.csv")
     assert dict(read_vocabulary(str(path), LABELS).words) == {2: Word("灯", 2)}
@@ -184,6 +213,11 @@ def test_a_label_goes_before_a_pattern_and_before_a_class_id(tmp_path):
     assert dict(read_vocabulary(path, labels).words) == {0: Word("first", 0), 2: Word("third", 2)}
 
 
+def test_a_label_that_begins_as_a_shielded_one_is_read_as_it_stands(tmp_path):
+    path = file_of(tmp_path, "label,drop\n'007,x\n")
+    assert set(read_vocabulary(path, {0: "'007"}).words) == {0}
+
+
 def test_patterns_tell_small_letters_from_capitals(tmp_path):
     path = file_of(tmp_path, "label,drop\nT*,x\n")
     assert set(read_vocabulary(path, {0: "Tee", 1: "tea"}).words) == {0}
@@ -242,6 +276,7 @@ def test_what_means_keep(cell, tmp_path):
         ("1E-05", 1e-05),
         ("30%", 0.3),
         ("7%", 0.07),
+        ("0.7%", 0.007),
         ("30 %", 0.3),
         ("３０％", 0.3),
         ("０．３５", 0.35),
@@ -450,11 +485,26 @@ def test_a_file_that_is_no_table_at_all(tmp_path):
     assert sentence(path) == "it has 64,000,001 bytes, and a table of words has at most 64,000,000"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
-def test_a_file_that_may_not_be_read(tmp_path):
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
     path = file_of(tmp_path, TABLE)
-    path.chmod(0)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert sentence(path) == "it cannot be read: Permission denied"
+
+
+def test_the_table_of_the_page_is_read(tmp_path):
+    """docs/vocabulary.md begins with one."""
+    page = (Path(__file__).parent.parent / "docs" / "vocabulary.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("|")][:8]
+    rows = [line.replace("\\", "").strip("|").replace("|", ",") for line in lines if "---" not in line]
+    labels = LABELS | dict.fromkeys(range(120, 181), "其他")
+    vocabulary = read_vocabulary(file_of(tmp_path, "\n".join(rows)), labels)
+    assert vocabulary.words[1] == Word("上衣", 0, category="服装/上衣", english="top")
+    assert vocabulary.words[2] == Word("台灯", 2, threshold=0.6, category="家居/灯具", english="desk lamp")
+    assert [class_id for class_id, word in vocabulary.words.items() if word.drop] == [3, 4]
+    assert vocabulary.words[180].threshold == 0.5
 
 
 # --- what it asks -----------------------------------------------------------------------------------------------------
@@ -521,6 +571,12 @@ def test_the_table_of_a_run(tmp_path):
     ]
 
 
+def test_no_text_of_the_table_is_computed_by_a_spreadsheet(tmp_path):
+    words = {2: Word("+灯", 2, category="@home", english="1-2"), 6: Word("=B1", 6)}
+    path = write_vocabulary(tmp_path, LABELS, {}, Vocabulary(words))
+    assert table_of(path).splitlines()[1:] == ["台灯,'+灯,,,'@home,'1-2,0,", "'=SUM(A1),'=B1,,,,,0,"]
+
+
 def test_passed_back_it_asks_the_same(tmp_path):
     vocabulary = read_vocabulary(file_of(tmp_path, SAME[2]), LABELS)
     path = write_vocabulary(tmp_path, LABELS, SEEN, vocabulary)
@@ -532,6 +588,14 @@ def test_labels_of_one_name_are_told_apart_by_class_id(tmp_path):
     vocabulary = read_vocabulary(file_of(tmp_path, "label,threshold\n2,0.5\n1,0.4\n"), labels)
     path = write_vocabulary(tmp_path, labels, {0: Seen(5, 0.5)}, vocabulary)
     assert [line.split(",")[0] for line in table_of(path).splitlines()[1:]] == ["0", "'1", "2"]
+    assert read_vocabulary(path, labels) == vocabulary
+
+
+def test_a_class_id_that_is_a_label_too_is_written_as_a_range(tmp_path):
+    labels = {0: "crane", 1: "2", 2: "crane"}
+    vocabulary = Vocabulary({2: Word("crane", 2, threshold=0.5)})
+    path = write_vocabulary(tmp_path, labels, {}, vocabulary)
+    assert table_of(path).splitlines()[1:] == ["2~2,,,0.5,,,0,"]
     assert read_vocabulary(path, labels) == vocabulary
 
 

@@ -57,8 +57,7 @@ def write_vocabulary(folder: Path, labels: Mapping[int, str], seen: Mapping[int,
             before = _bytes(path)
             if before == content:
                 return path
-            is_ours = before is not None and _digest(before) in written.get(name, [])
-            if before is None or (is_ours and not _is_same(path, vocabulary.source)):
+            if before is None or _may_replace(path, before, written, vocabulary.source):
                 _replace(folder, name, content, written)
                 return path
     raise AssertionError("there is always one more name")
@@ -71,8 +70,12 @@ def _names() -> Iterator[str]:
         yield f"vocabulary.new{number}.csv"
 
 
-def _is_same(path: Path, source: str) -> bool:
-    return os.path.exists(source) and os.path.samefile(path, source)
+def _may_replace(path: Path, content: bytes, written: Mapping[str, list[str]], source: str) -> bool:
+    """As it was last written here, and not what this run goes by."""
+    digests = written.get(path.name, [])
+    if _digest(content) not in digests:
+        return False
+    return not os.path.exists(source) or not path.samefile(source)
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -108,7 +108,7 @@ def _threshold(cell: str) -> float:
         raise Unclear(f"{HEADINGS['threshold']} is {cell!r}, which is no number: write one in 0…1, as 0.3, or as 30%")
     value = float(digits)
     if digits != text:
-        value = round(value / 100, 12)  # 0.07 is meant by 7%, not 0.07000000000000001
+        value = round(value / 100, 12)  # 0.7% is 0.007, not 0.006999999999999999
     if value > 1:
         raise Unclear(f"{HEADINGS['threshold']} is {cell!r}, and thresholds lie in 0…1: write 0.3 or 30%")
     return value

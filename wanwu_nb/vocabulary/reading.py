@@ -13,7 +13,7 @@ from .rows import read_rows
 from .unclear import Unclear
 from .words import Vocabulary, Word
 
-SHARED = ("category", "english")  # labels that become one name have these in common
+NOTHING = Word("", 0)
 
 
 class Answer(NamedTuple):
@@ -70,21 +70,30 @@ def _answers(rows: Sequence[Asked], label: str) -> Answers:
 
 
 def _most_exact(rows: Sequence[Asked], column: str, label: str) -> Answer:
-    unbeaten = [each for each in rows if not any(other.beats(each) for other in rows)]
-    first = unbeaten[0]
+    first, *others = _unbeaten(rows)
     value = first.row.wishes[column]
-    for other in unbeaten[1:]:
+    for other in others:
         second = other.row.wishes[column]
         if second != value:
             raise Unclear(_two_wishes(first, other, column, label))
     return Answer(value, first.row.number)
 
 
+def _unbeaten(rows: Sequence[Asked]) -> list[Asked]:
+    unbeaten = []
+    for each in rows:
+        beaten = [other.beats(each) for other in rows]
+        if not any(beaten):
+            unbeaten.append(each)
+    return unbeaten
+
+
 def _two_wishes(first: Asked, second: Asked, column: str, label: str) -> str:
-    values = f"{_shown(first.row.wishes[column])} and {_shown(second.row.wishes[column])}"
+    one = _shown(first.row.wishes[column])
+    two = _shown(second.row.wishes[column])
     advice = "leave one" if first.exact else f"give {label} a row of its own"
     rows = f"rows {first.row.number} and {second.row.number}"
-    return f"{rows} ask different things of {label}, {HEADINGS[column]} {values}: {advice}"
+    return f"{rows} ask different things of {label}, {HEADINGS[column]} {one} and {two}: {advice}"
 
 
 def _shown(value: Wish) -> str:
@@ -94,22 +103,25 @@ def _shown(value: Wish) -> str:
 
 
 def _words(answers: Mapping[int, Answers], own_names: Mapping[int, str]) -> dict[int, Word]:
-    names = {class_id: _name(answers.get(class_id, {}), label) for class_id, label in own_names.items()}
+    names = {}
+    for class_id, label in own_names.items():
+        asked = answers.get(class_id, {})
+        names[class_id] = _text(asked, "name") or label
     words = {}
     for class_id, asked in answers.items():
         word = _word(asked, names[class_id], class_id)
-        if word != Word(own_names[class_id], class_id):
+        nothing = Word(own_names[class_id], class_id)
+        if word != nothing:
             words[class_id] = word
-    for name, classes in _merged(answers, names, own_names).items():
-        shared = {column: _shared(column, name, classes, answers) for column in SHARED}
+    merged = _merged(answers, names, own_names)
+    for name, classes in merged.items():
+        category = _shared("category", name, classes, answers)
+        english = _shared("english", name, classes, answers)
+        smallest = min(classes)
         for class_id in classes:
-            threshold = words[class_id].threshold if class_id in words else None
-            words[class_id] = Word(name, min(classes), False, threshold, shared["category"], shared["english"])
+            own = words.get(class_id, NOTHING)
+            words[class_id] = Word(name, smallest, False, own.threshold, category, english)
     return words
-
-
-def _name(asked: Answers, label: str) -> str:
-    return str(asked["name"].value) if "name" in asked else label
 
 
 def _is_dropped(asked: Answers) -> bool:
@@ -118,23 +130,35 @@ def _is_dropped(asked: Answers) -> bool:
 
 def _word(asked: Answers, name: str, class_id: int) -> Word:
     """As if no other class became this name."""
-    threshold = float(asked["threshold"].value) if "threshold" in asked else None
-    category = str(asked["category"].value) if "category" in asked else ""
-    english = str(asked["english"].value) if "english" in asked else ""
-    return Word(name, class_id, _is_dropped(asked), threshold, category, english)
+    drop = _is_dropped(asked)
+    threshold = None
+    if "threshold" in asked:
+        threshold = float(asked["threshold"].value)
+    category = _text(asked, "category")
+    english = _text(asked, "english")
+    return Word(name, class_id, drop, threshold, category, english)
+
+
+def _text(asked: Answers, column: str) -> str:
+    if column not in asked:
+        return ""
+    return str(asked[column].value)
 
 
 def _merged(
     answers: Mapping[int, Answers], names: Mapping[int, str], own_names: Mapping[int, str]
 ) -> dict[str, list[int]]:
     """The classes of each name that a label becomes which had another; one that has it already is among them."""
-    staying = [class_id for class_id in names if not _is_dropped(answers.get(class_id, {}))]
-    new_names = {names[class_id] for class_id in staying if names[class_id] != own_names[class_id]}
-    merged: dict[str, list[int]] = {}
-    for class_id in staying:
-        if names[class_id] in new_names:
-            merged.setdefault(names[class_id], []).append(class_id)
-    return merged
+    classes_of: dict[str, list[int]] = {}
+    new_names = set()
+    for class_id, name in names.items():
+        asked = answers.get(class_id, {})
+        if _is_dropped(asked):
+            continue
+        classes_of.setdefault(name, []).append(class_id)
+        if name != own_names[class_id]:
+            new_names.add(name)
+    return {name: classes for name, classes in classes_of.items() if name in new_names}
 
 
 def _shared(column: str, name: str, classes: Iterable[int], answers: Mapping[int, Answers]) -> str:
