@@ -34,7 +34,7 @@ def find_culprits(
     culprits = {}
     remaining = list(names)
     while remaining:
-        task = {"folder": str(folder), "spec": asdict(spec), "limits": asdict(limits), "seconds": seconds}
+        task = {"folder": str(folder), "spec": spec.to_dict(), "limits": asdict(limits), "seconds": seconds}
         last, reason = _read_in_child(task, remaining)
         if not reason:
             break

@@ -1,12 +1,13 @@
 """A picture fitted to a network's input, and the way back from the input's pixels to the photo's."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2.functional import center_crop, resize
 from torchvision.transforms.v2.functional import pad as pad_image
 
@@ -16,6 +17,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of
 # A line of 60,000 x 1 pixels would be enlarged to gigabytes for a network that takes its middle.
 FAR = 16  # inputs long: sides that come out longer are cut first; all others are resized whole, and keep every bit
 SEARCHED = 200  # pixels
+REACH = {"bilinear": 1, "bicubic": 2}  # pixels on each side that a scaled one is made of, where nothing shrinks
+LATER = {"interpolation": "bilinear", "truncate": False}  # fields that specs had not at first
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,9 @@ class InputSpec:
     """What a network wants: its input's size, how a picture is made to fit, and the normalisation.
 
     `fit`: "stretch" (both sides to the input's) · "letterbox" (whole picture, `pad` grey around it) · "crop" (shorter
-    side to `shorter_side`, then the centre). `mean` and `std` are per channel, of values in 0…1.
+    side to `shorter_side`, then the centre). `mean` and `std` are per channel, of values in 0…1. `interpolation`:
+    "bilinear" or "bicubic", how pixels are mixed. `truncate`: a scaled side that comes out between two pixels is cut
+    down to the smaller, as torchvision and timm do, instead of rounded.
 
     >>> InputSpec(640, 640, "letterbox", IMAGENET_MEAN, IMAGENET_STD)
     """
@@ -35,11 +40,15 @@ class InputSpec:
     std: tuple[float, float, float]
     pad: int = 114
     shorter_side: int = 0
+    interpolation: str = "bilinear"
+    truncate: bool = False
 
     def __post_init__(self) -> None:
         known = "stretch", "letterbox", "crop"
         if self.fit not in known:
             raise ValueError(f'fit {self.fit!r} is not known: use "stretch", "letterbox" or "crop"')
+        if self.interpolation not in REACH:
+            raise ValueError(f'interpolation {self.interpolation!r} is not known: use "bilinear" or "bicubic"')
         longer = max(self.width, self.height)
         too_small = min(self.width, self.height) < 1 or self.shorter_side < 0
         if too_small or max(longer, self.shorter_side) > LARGEST_SIDE:
@@ -59,6 +68,20 @@ class InputSpec:
             raise ValueError(f"std divides the pixels, and must be above zero: {self.std}")
         if not all(isfinite(value) for value in (*self.mean, *self.std)):
             raise ValueError(f"mean {self.mean} and std {self.std} must be numbers")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields by name, those that came later only where they are not the default.
+
+        What is remembered by them, fingerprints say, stays as it was before there were such fields.
+
+        >>> InputSpec(8, 8, "stretch", IMAGENET_MEAN, IMAGENET_STD, interpolation="bicubic").to_dict()["interpolation"]
+        'bicubic'
+        """
+        values = asdict(self)
+        for name, default in LATER.items():
+            if values[name] == default:
+                del values[name]
+        return values
 
 
 @dataclass(frozen=True)
@@ -108,12 +131,28 @@ def _half(spare: int) -> int:
 def _scaled_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
     if spec.fit == "stretch":
         return spec.width, spec.height
+    if spec.truncate:
+        return _truncated_size(width, height, spec)
     if spec.fit == "letterbox":
         ratio = min(spec.width / width, spec.height / height)
     else:
         ratio = spec.shorter_side / min(width, height)
     scaled_width = round(width * ratio)
     scaled_height = round(height * ratio)
+    return max(1, scaled_width), max(1, scaled_height)
+
+
+def _truncated_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
+    """In whole numbers: one side is the input's exactly, and no error of a ratio can cut a pixel off the other."""
+    if spec.fit == "letterbox":
+        if spec.width * height <= spec.height * width:
+            new, old = spec.width, width
+        else:
+            new, old = spec.height, height
+    else:
+        new, old = spec.shorter_side, min(width, height)
+    scaled_width = width * new // old
+    scaled_height = height * new // old
     return max(1, scaled_width), max(1, scaled_height)
 
 
@@ -128,11 +167,40 @@ def fit(image: Tensor, spec: InputSpec) -> tuple[Tensor, Placement]:
     if min(left, top) < 0:
         return _resize_and_crop(image, placement, spec), placement
     width, height = placement.scaled
-    scaled = resize(image, [height, width], antialias=True)
+    scaled = _resized(image, width, height, spec)
     right = spec.width - width - left
     bottom = spec.height - height - top
     padded = pad_image(scaled, [left, top, right, bottom], fill=spec.pad)
     return padded, placement
+
+
+def _resized(image: Tensor, width: int, height: int, spec: InputSpec) -> Tensor:
+    resized: Tensor
+    if spec.interpolation == "bilinear":
+        resized = resize(image, [height, width], antialias=True)
+        return resized
+    less_than_halved = 2 * width > image.shape[2]
+    if less_than_halved or image.is_cuda:
+        return _resized_as_by_pillow(image, width, height)
+    resized = resize(image, [height, width], InterpolationMode.BICUBIC, antialias=True)
+    return resized
+
+
+def _resized_as_by_pillow(image: Tensor, width: int, height: int) -> Tensor:
+    """Rows first, then columns, each rounded to whole levels, as Pillow does, and so timm: one level apart at most.
+
+    torchvision's own way is ten times as fast, and two levels apart at hard edges where a picture is less than halved;
+    on a GPU it rounds only once, and is many apart.
+    """
+    rows = _rounded_bicubic(image.float(), width, image.shape[1])
+    both = _rounded_bicubic(rows, width, height)
+    return both.byte()
+
+
+def _rounded_bicubic(image: Tensor, width: int, height: int) -> Tensor:
+    resized: Tensor = resize(image, [height, width], InterpolationMode.BICUBIC, antialias=True)
+    half_up = (resized + 0.5).floor()  # Tensor.round takes halves to even
+    return half_up.clamp(0, 255)
 
 
 class _Part(NamedTuple):
@@ -146,16 +214,17 @@ class _Part(NamedTuple):
 def _resize_and_crop(image: Tensor, placement: Placement, spec: InputSpec) -> Tensor:
     """Of a side that comes out too long, only what the crop leaves is resized."""
     width, height = placement.scaled
-    columns = _part(placement.width, width, spec.width)
-    rows = _part(placement.height, height, spec.height)
+    reach = REACH[spec.interpolation]
+    columns = _part(placement.width, width, spec.width, reach)
+    rows = _part(placement.height, height, spec.height, reach)
     part = image[:, rows.pixels, columns.pixels]
-    scaled = resize(part, [rows.scaled, columns.scaled], antialias=True)
+    scaled = _resized(part, columns.scaled, rows.scaled, spec)
     wanted = scaled[:, rows.wanted, columns.wanted]
     cropped: Tensor = center_crop(wanted, [spec.height, spec.width])
     return cropped
 
 
-def _part(side: int, scaled: int, wanted: int) -> _Part:
+def _part(side: int, scaled: int, wanted: int, reach: int) -> _Part:
     """All of a side that comes out at most `FAR` times as long as the input's; of others the middle, and some more.
 
     The part begins and ends where a pixel's edge falls on one of the scaled pixels', or nearly, so that they lie as
@@ -165,7 +234,7 @@ def _part(side: int, scaled: int, wanted: int) -> _Part:
         everything = slice(None)
         return _Part(everything, scaled, everything)
     scale = scaled / side
-    around = math.ceil(1 / scale) + 1  # neighbours that resizing mixes in
+    around = math.ceil(reach / min(scale, 1)) + 1  # neighbours that resizing mixes in
     first = round((scaled - wanted) / 2)  # as center_crop counts
     latest_start = max(0, math.floor(first / scale) - around)
     earliest_end = min(side, math.ceil((first + wanted) / scale) + around)

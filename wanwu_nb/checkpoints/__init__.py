@@ -1,6 +1,7 @@
 """Which kind of model is this? Each family turns what a user has into one `Checkpoint`: network, input, labels.
 
 "demo", model.json folder    model_folder.py        a lone weights file     lone_file.py, programs.py
+"everyday"                   everyday.py
 ModelScope's folder          modelscope.py          "torchvision/…"         torchvision_detectors.py
 Hugging Face's folder        hugging_face.py        what is in a file        formats.py, weights.py, pickles.py
 """

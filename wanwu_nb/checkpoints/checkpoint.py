@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -96,7 +96,7 @@ class Checkpoint:
         for file in files:
             digest = file.add_to(digest)
         labels = sorted(self.labels.items())
-        spec = sorted(asdict(self.spec).items())
+        spec = sorted(self.spec.to_dict().items())
         rest: tuple[object, ...] = (self.architecture, labels, spec, self.scoring)
         if self.weights_key:
             rest = (*rest, self.weights_key)

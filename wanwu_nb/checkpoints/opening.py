@@ -5,6 +5,7 @@ from pathlib import Path
 from ..errors import MissingFile, ModelError
 from ..paths import local_path
 from .checkpoint import Checkpoint
+from .everyday import open_everyday
 from .hugging_face import is_hugging_face, open_hugging_face
 from .labels import Labels, open_labels
 from .lone_file import open_lone_file
@@ -29,12 +30,14 @@ def open_checkpoint(model: str, labels: str = "", architecture: str = "", trust_
     """
     path = _path_of(model)
     names = _read_asked_labels(labels)
+    if model == "everyday":
+        return open_everyday(names, architecture)
     if model.startswith("torchvision/") and not path.exists():
         return open_by_name(model, names)
     if not path.exists():
         raise MissingFile(
-            f'model {model!r} does not exist (looked for {path}): use "demo", a model folder, a weights file, or a '
-            "torchvision detector such as torchvision/fasterrcnn_resnet50_fpn_v2"
+            f'model {model!r} does not exist (looked for {path}): use "demo", "everyday", a model folder, a weights '
+            "file, or a torchvision detector such as torchvision/fasterrcnn_resnet50_fpn_v2"
         )
     if path.is_file():
         return open_lone_file(path, names, architecture, trust_pickle)
