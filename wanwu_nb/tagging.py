@@ -17,7 +17,7 @@ from .finding import Listing, list_pictures
 from .hardware import Choice, environment
 from .images import version_of
 from .process import single_core_threads
-from .progress import Progress
+from .progress import Progress, tell_how_to_go_on
 from .reading import PictureReader, read_rounds
 from .resident import ResidentModel
 from .results import OutputFolder, run_key, set_aside_summary
@@ -91,7 +91,8 @@ def tag_folder(
         picture_timeout=picture_timeout,
     )
     set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
-    return _tag(model, settings)
+    with tell_how_to_go_on(settings.resume):
+        return _tag(model, settings)
 
 
 def _tag(model: ResidentModel, settings: TagSettings) -> Summary:
@@ -104,7 +105,8 @@ def _tag(model: ResidentModel, settings: TagSettings) -> Summary:
         to_do = _unfinished(listing.names, settings, output)
         if listing.complete and output.same_folder_as_before:
             output.note_orphans(listing.names, move=settings.orphans == "move")
-        with Progress(len(listing.names), output.resumed) as progress:
+        total = len(listing.names)
+        with Progress(total, output.resumed) as progress, tell_how_to_go_on(settings.resume, progress):
             plan = _run(model, settings, to_do, selection, output, progress)
         seconds = time.perf_counter() - clock
         summary = _summarise(model, settings, plan, output, listing, started, seconds)
