@@ -14,8 +14,11 @@
     └── OutputError          a folder that cannot be written      (OSError)
         └── OutputBusy       a folder that another run writes to  (BlockingIOError)
 
-Each is also the built-in error that fits, so that `except ValueError` goes on working.
+Each is also the built-in error that fits, so that `except ValueError` goes on working. A notebook shows the sentence
+alone, and the traceback where it is asked for it: `%tb` in the next cell, or WANWU_NB_TRACEBACK=1 before the run.
 """
+
+from .notebook import in_brief
 
 
 class WanwuError(Exception):
@@ -26,6 +29,9 @@ class WanwuError(Exception):
     ... except WanwuError as error:
     ...     print(error)
     """
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return in_brief(self)
 
 
 class SettingsError(WanwuError, ValueError):

@@ -12,7 +12,7 @@ from .decoding import Limits
 from .detections import Selection
 from .finding import list_pictures
 from .images import FileVersion, version_of, version_with_content
-from .progress import Progress
+from .progress import Progress, tell_how_to_go_on
 from .redeciding import redecide
 from .remembering import remember
 from .resident import ResidentModel
@@ -92,7 +92,8 @@ def tag_folder(
     )
     decision = _decision(model, settings)
     set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
-    return _tag(model, settings, decision)
+    with tell_how_to_go_on(settings.resume):
+        return _tag(model, settings, decision)
 
 
 def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Summary:
@@ -107,7 +108,8 @@ def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Sum
         if listing.complete and output.same_folder_as_before:
             output.note_orphans(listing.names, move=settings.orphans == "move")
         warnings = warn_of_demo(model, image_dir)
-        with Progress(len(listing.names), output.resumed) as progress:
+        total = len(listing.names)
+        with Progress(total, output.resumed) as progress, tell_how_to_go_on(settings.resume, progress):
             for note in [*output.notes, *warnings]:
                 progress.say(note)
             plan = _run(model, settings, unfinished, decision, output, progress)
