@@ -4,10 +4,20 @@ The names are an interface: schedules depend on them. Importing this room costs 
 """
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from .advice import explain
 from .errors import SettingsError
@@ -27,9 +37,53 @@ def _as_local(value: Any) -> Any:
     return value
 
 
+def model_for(image_dir: str) -> str:
+    """Returns the model that "auto" stands for: the demo's for the demo's own pictures, the everyday tagger for others.
+
+    >>> model_for("photos")
+    'everyday'
+    """
+    if image_dir == "demo" or (Path(image_dir) / DEMO_TRUTH).is_file():
+        return "demo"
+    return "everyday"
+
+
+def about_model(model: str, image_dir: str) -> str:
+    """Returns what a model knows, why it was taken, and what would know more: for whoever reads the notebook.
+
+    >>> print(about_model("everyday", "photos"))
+    model    模型: everyday, 1,000 everyday things in photographs 照片中的 1,000 种日常事物…
+    """
+    known = KNOWN.get(model, "")
+    if not known:
+        return f"model    模型: {model}"
+    lines = [f"model    模型: {model}, {known}"]
+    if model == model_for(image_dir):
+        pictures = "the demo's own 演示图片" if model == "demo" else "not the demo's 非演示图片"
+        lines.append(f"because  原因: these pictures are {pictures}")
+    return "\n".join([*lines, KNOWS_MORE])
+
+
+def _resolved(model: str, info: ValidationInfo) -> str:
+    if model != "auto" or "image_dir" not in info.data:  # the folder may be refused itself
+        return model
+    return model_for(info.data["image_dir"])
+
+
 LocalPath = Annotated[str, BeforeValidator(_as_local)]  # the home folder for `~`; a Path is taken too
+ModelOfPictures = Annotated[LocalPath, AfterValidator(_resolved)]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Kind = TypeVar("Kind", bound="Settings")
+KNOWN = {
+    "demo": "20 drawn products and nothing else 只认识 20 种绘制的商品",
+    "everyday": "1,000 everyday things in photographs, one tag a picture 照片中的 1,000 种日常事物，整图标签",
+}
+KNOWS_MORE = (
+    "more     更多: 万物识别, 54,092 classes 类: `modelscope download --model "
+    "damo/cv_resnest101_general_recognition --local_dir wanwu`, then model=wanwu; "
+    "boxes 带框: model=torchvision/fasterrcnn_resnet50_fpn_v2"
+)
+MODEL = '"auto" by the pictures, "everyday", "demo", a folder, a file, "torchvision/…": docs/models.md'
 
 
 class Settings(BaseModel):
@@ -60,7 +114,7 @@ class _Folders(_Pictures):
 
 class _Model(Settings):
     model: LocalPath = Field(
-        "demo", min_length=1, description='"demo", a folder, a file or "torchvision/…": docs/models.md'
+        "demo", min_length=1, description='"everyday", "demo", a folder, a file or "torchvision/…": docs/models.md'
     )
     labels: LocalPath = Field("", description="labels file, for a model that comes without or with others")
     architecture: str = Field("", description='"timm/…" or "torchvision/…", for a file of weights alone')
@@ -104,6 +158,7 @@ class TagSettings(AdvancedSettings, _Tagging, _Folders):
 class TagBatchSettings(_Tagging, ModelSettings, _Folders):
     """The parameters of notebooks/03_tag_batch.ipynb."""
 
+    model: ModelOfPictures = Field("auto", min_length=1, validate_default=True, description=MODEL)
     max_failed: float = Field(0.1, ge=0, le=1, description="the run fails above this share of failed pictures")
     demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn where image_dir is "demo"')
     advanced: str = Field("", description='rarely set, as in "orphans: move": docs/reliability.md')
@@ -125,6 +180,7 @@ class TagBatchSettings(_Tagging, ModelSettings, _Folders):
 class ProfileSettings(_Model, _Pictures):
     """The parameters of notebooks/01_profile_baseline.ipynb, and the first of 02_speed_up.ipynb."""
 
+    model: ModelOfPictures = Field("auto", min_length=1, validate_default=True, description=MODEL)
     limit: int = Field(24, ge=2, le=1000, description="pictures to measure with: the default script is slow")
 
 
