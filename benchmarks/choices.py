@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from wanwu_nb import ResidentModel
+from wanwu_nb.deciding import Decision
 from wanwu_nb.detections import Selection
 from wanwu_nb.finding import find_images
 from wanwu_nb.hardware import Choice
 from wanwu_nb.process import INDUCTOR_CACHE, KEEP_FREED_MEMORY
 from wanwu_nb.progress import Progress
 from wanwu_nb.results import OutputFolder, run_key
+from wanwu_nb.running import Threads, run_plan
 from wanwu_nb.settings import TagSettings
-from wanwu_nb.tagging import Threads, run_plan
 from wanwu_nb.threads import reading_threads
 from wanwu_nb.tuning import Plan, make_plan
 
@@ -118,7 +119,7 @@ def run(model: ResidentModel, image_dir: Path, names: list[str], output_dir: Pat
     plan = replace(plan_for(model, image_dir, names, compile=False), **variant.plan)
     with OutputFolder(output_dir, key) as output, Progress(len(names), 0) as progress:
         started = time.perf_counter()
-        run_plan(plan, model, image_dir, names, selection, output, progress, threads=variant.threads)
+        run_plan(plan, model, image_dir, names, Decision(selection), output, progress, threads=variant.threads)
         return time.perf_counter() - started
 
 

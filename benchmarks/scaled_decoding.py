@@ -18,8 +18,9 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from wanwu_nb import ResidentModel
+from wanwu_nb.deciding import Decision
 from wanwu_nb.decoding import decode
-from wanwu_nb.detections import Selection, Tag
+from wanwu_nb.detections import Tag
 from wanwu_nb.fitting import InputSpec, fit, place
 from wanwu_nb.hardware import usable_cores
 from wanwu_nb.images import Picture, read
@@ -116,7 +117,7 @@ def agreement_of_ways(model: ResidentModel, paths: list[Path]) -> Share:
 
 def tag(model: ResidentModel, read_pictures: list[Picture]) -> list[list[Tag]]:
     """The tags of each picture, at the package's own threshold."""
-    tagger = Tagger(model, Selection(), BATCH_SIZE)
+    tagger = Tagger(model, Decision(), BATCH_SIZE)
     tags = []
     for launched in tagger.launch(read_pictures):
         for result in launched.results():

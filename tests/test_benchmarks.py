@@ -16,7 +16,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from benchmarks import choices, compare_trees, contenders, harness, pipelines, readme, scaled_decoding, speed, workloads
-from wanwu_nb import tagging
+from wanwu_nb import running
 from wanwu_nb.finding import find_images
 from wanwu_nb.fitting import InputSpec
 from wanwu_nb.images import read
@@ -150,7 +150,7 @@ def test_a_record_holds_figures_and_machine(tmp_path):
 def test_a_variant_differs_from_ours_by_known_names(name):
     variant, ours = choices.VARIANTS[name], choices.VARIANTS["ours"]
     assert set(variant.plan) <= {field.name for field in fields(Plan)}
-    assert "threads" in inspect.signature(tagging.run_plan).parameters
+    assert "threads" in inspect.signature(running.run_plan).parameters
     assert (variant == ours) == (name == "ours")
 
 
@@ -171,7 +171,7 @@ def test_a_variant_reaches_the_loop(model, scenes, tmp_path, monkeypatch):
     plans, started = [], []
 
     def run_plan(*arguments, **keywords):
-        plan = tagging.run_plan(*arguments, **keywords)
+        plan = running.run_plan(*arguments, **keywords)
         plans.append(plan)
         return plan
 

@@ -16,7 +16,8 @@ from wanwu_nb.detections import Detections
 from wanwu_nb.errors import OutputBusy, OutputError, SettingsError
 from wanwu_nb.images import FileVersion
 from wanwu_nb.results import OutputFolder, file_systems, locking, set_aside_summary
-from wanwu_nb.results.ledger import Ledger, compact, read_ledger
+from wanwu_nb.results.ledger import compact, read_ledger
+from wanwu_nb.results.lines import LineFile
 from wanwu_nb.summary import Summary
 from wanwu_nb.tagger import Tagged
 
@@ -74,7 +75,7 @@ def test_a_run_that_is_refused_for_its_parameters_touches_nothing(model, inbox, 
 
 def test_a_summary_of_version_0_1_set_aside_still_means_complete(tmp_path):
     (tmp_path / "summary.json").write_text('{"total_images": 3}')
-    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+    with LineFile(tmp_path / "ledger.jsonl") as ledger:
         ledger.note({"key": "k", "choices": {"batch_size": 3}})
     set_aside_summary(tmp_path)
     assert read_ledger(tmp_path / "ledger.jsonl").bits == {}
@@ -180,7 +181,7 @@ def test_a_ledger_many_times_what_it_needs_is_written_anew(tmp_path):
 
 def test_written_anew_it_says_the_same(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    ledger = Ledger(path)
+    ledger = LineFile(path)
     line = {"size": 1, "mtime": 2, "key": "k", "status": "done", "objects": {}, "invalid": 0, "bytes": 3}
     for i in range(2_000):
         ledger.note({"image_dir": f"folder {i % 3}"})

@@ -26,6 +26,18 @@ def test_a_line_tells_the_rate_since_the_last_one_and_the_time_left(monkeypatch,
     ]
 
 
+def test_the_last_line_has_the_rate_of_the_whole_run(monkeypatch, capsys):
+    """Also where a line was printed a moment before, and where a picture takes a minute."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with Progress(total=2, resumed=0) as shown:
+        now[0] = 30.0
+        shown.start()  # what was measured before is no picture's
+        now[0] = 150.0
+        shown.update(2, 0)
+    assert capsys.readouterr().out.splitlines() == ["2 of 2 pictures · 0 failed · 0.017 pictures/s"] * 2
+
+
 def test_where_somebody_watches_a_bar_counts_pictures_and_failures(monkeypatch, capsys):
     monkeypatch.setattr(progress, "watched", lambda: True)
     with Progress(total=10, resumed=4) as shown:

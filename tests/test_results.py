@@ -145,8 +145,17 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
         output(tmp_path)
 
 
-def test_two_threads_do_not_put_results_into_one_folder(tmp_path, version):
+def test_two_threads_do_not_put_results_at_the_same_time(tmp_path, version, monkeypatch):
+    """All files of a run share one temporary name."""
     problems = []
+    replace = os.replace
+
+    def put_another_meanwhile(*paths) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        replace(*paths)
 
     def other() -> None:
         try:
@@ -155,11 +164,10 @@ def test_two_threads_do_not_put_results_into_one_folder(tmp_path, version):
             problems.append(str(error))
 
     with output(tmp_path) as out:
+        monkeypatch.setattr(os, "replace", put_another_meanwhile)
         put(out, "a.jpg", version)
-        thread = threading.Thread(target=other)
-        thread.start()
-        thread.join()
-    assert problems == ["one thread puts all results of a run"]
+        put(out, "c.jpg", version)  # the first was put, and has freed the place
+    assert problems == ["one thread at a time puts results: all files share one temporary name"]
 
 
 def test_an_output_folder_that_cannot_be_one_is_refused(tmp_path):
@@ -251,7 +259,7 @@ def test_a_folder_without_results_says_so(tmp_path):
 def summary(**more) -> Summary:
     counts = dict.fromkeys(("total_images", "processed", "resumed", "failed", "objects", "invalid"), 0)
     counts |= {"orphaned": 0, "started": "then", "finished": "now", "complete": True}
-    counts |= {"left_out": {}, "unreadable": [], "damaged": 0}
+    counts |= {"left_out": {}, "unreadable": [], "damaged": 0, "redecided": 0, "warnings": []}
     texts = {name: Choice("x", "why") for name in ("device", "precision", "decoder")}
     numbers = {name: Choice(4, "why") for name in ("batch_size", "workers", "round_size", "rounds_ahead")}
     rest = {"labels": {}, "seconds": 1.0, "images_per_second": 0.0, "model": {}, "settings": {}, "environment": {}}

@@ -6,6 +6,7 @@ import pytest
 
 from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.errors import SettingsError
+from wanwu_nb.parameters import read_parameters
 from wanwu_nb.settings import (
     NOTEBOOKS,
     ModelSettings,
@@ -14,7 +15,6 @@ from wanwu_nb.settings import (
     TagBatchSettings,
     TagSettings,
     check_settings,
-    read_parameters,
 )
 
 
@@ -43,7 +43,7 @@ def test_numbers_come_as_text_too():
         ({"resume": "perhaps"}, "resume='perhaps'"),
         ({"precision": "fp8"}, "precision='fp8'"),
         ({"image_dir": ""}, "image_dir=''"),
-        ({"image_dir": 2024}, "use -r image_dir 2024"),
+        ({"image_dir": 2024}, "use -r image_dir NAME, with the name as it was typed"),
         ({"limit": -1, "top_k": 0}, "limit=-1"),
     ],
 )

@@ -27,6 +27,7 @@ AROUND_THE_CORE = {"exports", "views", "quality", "method", "demo", "schedule", 
 EXTRAS = {
     "decoding": ["heic"],
     "views": ["views"],
+    "vocabulary": ["tables"],
     "method": ["method"],
     "measure": ["method"],
     "gpus": ["method"],

@@ -13,6 +13,7 @@ from torch import nn
 from torchvision.ops import nms
 
 from wanwu_nb import tag_folder
+from wanwu_nb.deciding import Decision
 from wanwu_nb.decoding import decode
 from wanwu_nb.detections import Selection, pack
 from wanwu_nb.errors import DeviceError
@@ -130,7 +131,7 @@ class Fails:
 )
 def test_oom_is_told_from_other_errors(error, is_memory):
     """Only where memory ran out does the batch become smaller for good."""
-    tagger = Tagger(Fails(error), Selection(), batch_size=4)
+    tagger = Tagger(Fails(error), Decision(), batch_size=4)
     list(tagger.launch([blank("a")] * 4))
     assert tagger.batch_size == (1 if is_memory else 4)
 
@@ -138,7 +139,7 @@ def test_oom_is_told_from_other_errors(error, is_memory):
 def test_oom_is_what_the_cpu_says_when_it_has_no_more():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
-    tagger = Tagger(Fails(error.value), Selection(), batch_size=2)
+    tagger = Tagger(Fails(error.value), Decision(), batch_size=2)
     list(tagger.launch([blank("a")] * 2))
     assert tagger.batch_size == 1
 
@@ -160,7 +161,7 @@ def test_without_folder_or_thread_the_results_are_byte_for_byte_what_tag_folder_
         pictures.append(Picture(path.name, None, image, placement))
     key = run_key(model.checkpoint.fingerprint, "fp32", Selection())
     made = {}
-    for launched in Tagger(model, Selection(), batch_size=4).launch(pictures):
+    for launched in Tagger(model, Decision(), batch_size=4).launch(pictures):
         for tagged in launched.results():
             made[f"{tagged.image}.json"] = to_json(result_record(tagged, key))
     assert made == written
@@ -170,7 +171,7 @@ def test_unreadable_pictures_come_out_as_failed_with_stage_and_reason(model):
     broken = Picture("b", None, stage="decode", reason="file is empty (0 bytes)")
     image, placement = fit(torch.zeros(3, 8, 8, dtype=torch.uint8), model.checkpoint.spec)
     whole = Picture("a", None, image, placement)
-    launched = list(Tagger(model, Selection(), batch_size=1).launch([whole, broken]))
+    launched = list(Tagger(model, Decision(), batch_size=1).launch([whole, broken]))
     results = [result for each in launched for result in each.results()]
     assert results[0] == Failed("b", None, "decode", "file is empty (0 bytes)")
     assert isinstance(results[1], Tagged)
@@ -186,7 +187,7 @@ def test_a_tagger_asks_a_model_for_two_things_only():
             boxes = torch.tensor([[[1.0, 1, 5, 5]]]).expand(len(batch), 1, 4)
             return pack(boxes, torch.full((len(batch), 1), 0.9), torch.full((len(batch), 1), 7))
 
-    (launched,) = Tagger(Constant(), Selection(), batch_size=4).launch([blank("a"), blank("b")])
+    (launched,) = Tagger(Constant(), Decision(), batch_size=4).launch([blank("a"), blank("b")])
     results = launched.results()
     assert [result.image for result in results] == ["a", "b"]
     assert [tag.label for tag in results[0].objects] == ["台灯"]

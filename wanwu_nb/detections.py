@@ -21,12 +21,19 @@ RawOutput = tuple[Tensor | None, Tensor, Tensor]  # boxes [B,K,4] xyxy in input 
 
 
 class Tag(NamedTuple):
-    """One object of a picture: `bbox` xyxy in the upright photo's pixels, or None for a whole-picture tag."""
+    """One object of a picture: `bbox` xyxy in the upright photo's pixels, or None for a whole-picture tag.
+
+    `unsure`: below the threshold, and there because a whole-picture tagger's best always is. `category` and `english`
+    where a vocabulary gives them.
+    """
 
     label: str
     label_id: int
     confidence: float
     bbox: tuple[float, float, float, float] | None
+    unsure: bool = False
+    category: str = ""
+    english: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +43,8 @@ class Detections:
     `boxes` [N,4] xyxy in the upright photo's pixels, or None for a whole-picture tagger; `scores` [N] in 0…1;
     `class_ids` [N]; `names`, their labels. `invalid` counts what the network gave that cannot be: scores or boxes that
     are not finite, boxes inverted, wholly outside the photo, or without area in hundredths of its pixels. They are
-    dropped.
+    dropped. `unsure`: the one whole-picture tag lies below the threshold. `categories` and `english` [N], or nothing
+    where no vocabulary gives them.
     """
 
     width: int
@@ -46,6 +54,9 @@ class Detections:
     class_ids: np.ndarray
     names: list[str]
     invalid: int = 0
+    unsure: bool = False
+    categories: Sequence[str] = ()
+    english: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -61,7 +72,9 @@ class Detections:
         class_ids = self.class_ids.tolist()
         tags = []
         for i, label in enumerate(self.names):
-            tag = Tag(label, class_ids[i], scores[i], self._corners(i))
+            category = self.categories[i] if self.categories else ""
+            english = self.english[i] if self.english else ""
+            tag = Tag(label, class_ids[i], scores[i], self._corners(i), self.unsure, category, english)
             tags.append(tag)
         return tags
 
@@ -114,20 +127,20 @@ def unpack(packed: Tensor) -> RawOutput:
 
 
 def detect(
-    raw: RawOutput, placements: Sequence[Placement], labels: Mapping[int, str], selection: Selection
+    raw: RawOutput, placements: Sequence[Placement], labels: Mapping[int, str], selection: Selection, least: int = 1
 ) -> list[Detections]:
     """Turn one batch's padded output (CPU tensors, float32) into what is kept of each picture.
 
-    Rows beyond the placements are batch padding. A whole-picture tagger (boxes None) always keeps its best tag. Returns
-    one Detections a placement. Raises ModelError for scores that are none, and class ids without a label: the run
-    cannot go on.
+    Rows beyond the placements are batch padding. A whole-picture tagger (boxes None) always keeps its `least` best
+    tags. Returns one Detections a placement. Raises ModelError for scores that are none, and class ids without a label:
+    the run cannot go on.
 
     >>> detect(unpack(model.launch(batch)), placements, model.labels, Selection())
     """
     boxes, scores, class_ids = _without_padding(raw, len(placements))
     _check_range(scores)
     if boxes is None:
-        kept, impossible = _select_tags(scores, selection)
+        kept, impossible = _select_tags(scores, selection, least)
     else:
         kept, impossible = _select_boxes(boxes, scores, class_ids, selection)
     table = _Table(boxes, scores, class_ids, kept)
@@ -156,21 +169,21 @@ def _check_range(scores: Tensor) -> None:
         raise ModelError(f"scores go up to {highest:.3g}, and must lie in 0…1: is a softmax missing?")
 
 
-def _select_tags(scores: Tensor, selection: Selection) -> tuple[Tensor, Tensor]:
+def _select_tags(scores: Tensor, selection: Selection, least: int) -> tuple[Tensor, Tensor]:
     """Which class scores [B,K] are kept, bool [B,K]: those over the threshold and the best; and how many are none."""
     finite = scores.isfinite()
     over_threshold = scores >= selection.conf_threshold
-    wanted = over_threshold | _best_of_each(scores)
+    wanted = over_threshold | _best_of_each(scores, least)
     impossible = ~finite
     return wanted & finite, impossible.sum(1)
 
 
-def _best_of_each(scores: Tensor) -> Tensor:
-    """The best slot of each picture, bool [B,K]; scores that are not finite count for nothing."""
+def _best_of_each(scores: Tensor, least: int) -> Tensor:
+    """The best slots of each picture, bool [B,K]; scores that are not finite count for nothing."""
     comparable = scores.nan_to_num(-1.0, -1.0, -1.0)
-    best = comparable.argmax(1, keepdim=True)
+    order = comparable.argsort(dim=1, descending=True, stable=True)
     is_best = torch.zeros_like(scores, dtype=torch.bool)
-    is_best.scatter_(1, best, True)
+    is_best.scatter_(1, order[:, :least], True)
     return is_best
 
 

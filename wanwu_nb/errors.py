@@ -4,6 +4,7 @@
     ├── SettingsError        a parameter                          (ValueError)
     ├── ModelError           a model, its weights, labels, output (ValueError)
     ├── PicturesError        a folder without a picture           (ValueError)
+    ├── VocabularyError      a table of the user's words          (ValueError)
     ├── TruthError           a ground truth that does not fit     (ValueError)
     ├── ResultsError         results that cannot be read          (ValueError)
     ├── MeasurementError     a measurement that is not possible   (ValueError)
@@ -13,8 +14,11 @@
     └── OutputError          a folder that cannot be written      (OSError)
         └── OutputBusy       a folder that another run writes to  (BlockingIOError)
 
-Each is also the built-in error that fits, so that `except ValueError` goes on working.
+Each is also the built-in error that fits, so that `except ValueError` goes on working. A notebook shows the sentence
+alone, and the traceback where it is asked for it: `%tb` in the next cell, or WANWU_NB_TRACEBACK=1 before the run.
 """
+
+from .notebook import in_brief
 
 
 class WanwuError(Exception):
@@ -25,6 +29,9 @@ class WanwuError(Exception):
     ... except WanwuError as error:
     ...     print(error)
     """
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return in_brief(self)
 
 
 class SettingsError(WanwuError, ValueError):
@@ -37,6 +44,10 @@ class ModelError(WanwuError, ValueError):
 
 class PicturesError(WanwuError, ValueError):
     """A folder that holds no picture, or none that can be read."""
+
+
+class VocabularyError(WanwuError, ValueError):
+    """A table of the user's words that cannot be read, or asks for what cannot be."""
 
 
 class TruthError(WanwuError, ValueError):

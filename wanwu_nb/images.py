@@ -1,8 +1,11 @@
 """A picture of a run, and the version of its file: read as a network's input, or why it cannot be."""
 
+import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -12,10 +15,24 @@ from .fitting import InputSpec, Placement, fit
 
 @dataclass(frozen=True)
 class FileVersion:
-    """Which version of a file was read: its size in bytes and the time of its last change, in nanoseconds."""
+    """Which version of a file was read: its size in bytes and the time of its last change, in nanoseconds.
+
+    `sha256`: of its content, where that was looked at; it then counts alone.
+    """
 
     size: int
     mtime_ns: int
+    sha256: str = ""
+
+    def matches(self, line: Mapping[str, Any]) -> bool:
+        """Returns whether a line of ours, with its size, mtime and perhaps sha256, is of this version.
+
+        >>> FileVersion(53120, 1764100000000000000).matches({"size": 53120, "mtime": 1764100000000000000})
+        True
+        """
+        if self.sha256:
+            return bool(line.get("sha256") == self.sha256)
+        return line.get("size") == self.size and line.get("mtime") == self.mtime_ns
 
 
 def version_of(folder: str | Path, name: str) -> FileVersion | None:
@@ -29,6 +46,22 @@ def version_of(folder: str | Path, name: str) -> FileVersion | None:
     except (OSError, ValueError):  # or a name with a zero byte in it
         return None
     return FileVersion(stat.st_size, stat.st_mtime_ns)
+
+
+def version_with_content(folder: str | Path, name: str, limits: Limits = DEFAULT_LIMITS) -> FileVersion | None:
+    """Returns the version of a file by its content, which is read for that; None where it cannot be read.
+
+    >>> version_with_content("photos", "a.jpg").sha256[:8]
+    'b5bb9d80'
+    """
+    version = version_of(folder, name)  # before the bytes are read
+    try:
+        content = read_file(os.path.join(folder, name), limits)
+    except UnreadableImage:
+        return None
+    if version is None:
+        return None
+    return replace(version, sha256=hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,3 +49,34 @@ def _with_home(text: str) -> str:
     if expanded == text and not os.path.lexists(text):
         raise SettingsError(f"{text} lies in a home folder that is not known here: give the whole path")
     return expanded
+
+
+def as_typed(value: object) -> str:
+    """The name that papermill's `-p` made a number of, where a single one that lies here fits.
+
+    `2024_01_15` comes as 20240115, `007` as 7, `2024.10` as 2024.1: what was typed cannot be told from the number.
+    Returns "" where it cannot be told from what lies in the working folder either.
+
+    >>> as_typed(20240115)
+    '2024_01_15'
+    """
+    try:
+        names = os.listdir()
+    except OSError:
+        return ""
+    fitting = [name for name in names if repr(_as_papermill_reads(name)) == repr(value)]
+    if len(fitting) != 1:
+        return ""
+    return fitting[0]
+
+
+def _as_papermill_reads(text: str) -> object:
+    constants = {"True": True, "False": False, "None": None}
+    if text in constants:
+        return constants[text]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text

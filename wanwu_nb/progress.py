@@ -2,10 +2,15 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 
 from tqdm import tqdm
+
+from .notebook import in_brief, shell
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -24,7 +29,7 @@ class Progress:
         self.resumed = resumed
         self.done = 0
         self.failed = 0
-        self._last_line = time.monotonic()
+        self._started = self._last_line = time.monotonic()
         self._done_then = 0
         self._bar = None
         if watched():
@@ -41,11 +46,12 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         elif self.done:
+            self._last_line, self._done_then = self._started, 0  # the last line has the rate of the whole run
             self._line()
 
     def start(self) -> None:
         """Count time from here on: what was measured or compiled before is no picture's."""
-        self._last_line = time.monotonic()
+        self._started = self._last_line = time.monotonic()
         if self._bar is not None:
             self._bar.unpause()
 
@@ -78,12 +84,49 @@ class Progress:
         self._done_then = self.done
         finished = self.resumed + self.done
         remaining = self.total - finished
-        text = f"{finished} of {self.total} pictures · {self.failed} failed · {rate:.1f} pictures/s"
+        shown_rate = _one_decimal_or_more(rate)
+        text = f"{finished} of {self.total} pictures · {self.failed} failed · {shown_rate} pictures/s"
         if rate > 0 and remaining > 0:
             seconds_left = round(remaining / rate)
             left = timedelta(seconds=seconds_left)
             text += f" · {left} left"
         self.say(text)
+
+
+def _one_decimal_or_more(rate: float) -> str:
+    """A picture a minute is 0.017 a second, not 0.0."""
+    if rate < 0.1:
+        return f"{rate:.2g}"
+    return f"{rate:.1f}"
+
+
+@contextmanager
+def tell_how_to_go_on(resume: bool, progress: Progress | None = None) -> Iterator[None]:
+    """Gives an interrupt its sentence: how much is done, and how to go on. It stays the KeyboardInterrupt that it is.
+
+    No class of our own: only for KeyboardInterrupt itself does Python end a script as one that was interrupted.
+
+    >>> with tell_how_to_go_on(resume=True, progress=progress):
+    ...     run()
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if not error.args:  # else it was told where more was known
+            error.args = (_how_to_go_on(resume, progress),)
+            error.__dict__["_render_traceback_"] = partial(in_brief, error)
+        raise
+
+
+def _how_to_go_on(resume: bool, progress: Progress | None) -> str:
+    if progress is None:
+        state = "stopped: what is done stays so"
+    else:
+        done = progress.resumed + progress.done - progress.failed
+        state = f"stopped: {done:,} of {progress.total:,} pictures are done and stay so"
+    if resume:
+        return f"{state}; run the same again to go on"
+    return f"{state}; run the same again with resume=True to go on"
 
 
 def watched() -> bool:
@@ -94,16 +137,7 @@ def watched() -> bool:
     >>> watched()  # under papermill
     False
     """
-    kernel = _kernel()
+    kernel = getattr(shell(), "kernel", None)
     if kernel is not None:
         return bool(getattr(kernel, "_allow_stdin", False))
     return sys.stdout.isatty()
-
-
-def _kernel() -> object:
-    """The notebook's kernel; None outside notebooks, where IPython need not be installed."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None:
-        return None
-    shell = ipython.get_ipython()
-    return getattr(shell, "kernel", None)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from . import process
 from .checkpoints import Checkpoint, open_checkpoint
+from .deciding import Decision
 from .decoding import decode
 from .detections import Detections, RawOutput, Selection, pack, unpack
 from .errors import ModelError, first_line
@@ -209,7 +210,7 @@ class ResidentModel:
         """
         size = max(1, min(batch_size, len(pictures)))
         selection = Selection(conf_threshold, nms_iou, top_k)
-        tagger = Tagger(self, selection, size)
+        tagger = Tagger(self, Decision(selection), size)
         detections = []
         for start in range(0, len(pictures), size):
             fitted = [self._fitted(picture) for picture in pictures[start : start + size]]

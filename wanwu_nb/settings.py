@@ -3,20 +3,20 @@
 The names are an interface: schedules depend on them. Importing this room costs no torch.
 """
 
-import difflib
 import os
-from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 
+from .advice import explain
 from .errors import SettingsError
 from .paths import local_path
 
 CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
 PICTURE_TIMEOUT = 120.0  # seconds
+RAW_FLOOR = 0.05
+DEMO_TRUTH = "truth.coco.json"  # lies beside the demo's pictures
 MAX_PIXELS, MAX_BYTES = 200_000_000, 512 * 2**20
 
 
@@ -79,6 +79,7 @@ class _Tagging(Settings):
     conf_threshold: float = Field(CONF_THRESHOLD, ge=0, le=1, description="keep objects at least this sure")
     nms_iou: float = Field(NMS_IOU, ge=0, le=1, description="drop a box that overlaps a surer one of its class by more")
     top_k: int = Field(TOP_K, ge=1, description="objects kept a picture at most")
+    vocabulary: LocalPath = Field("", description="table of your own words, .csv or .xlsx: docs/vocabulary.md")
     compile: bool | Literal["auto"] = Field("auto", description='torch.compile: True, False or "auto", where it pays')
     workers: int = Field(0, ge=0, le=256, description="decoding threads; 0: by cores")
     resume: bool = Field(True, description="leave finished pictures alone")
@@ -92,6 +93,8 @@ class AdvancedSettings(Settings):
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="a picture with more pixels fails")
     max_bytes: int = Field(MAX_BYTES, ge=1, description="a picture whose file is larger fails")
     picture_timeout: float = Field(PICTURE_TIMEOUT, gt=0, description="seconds that reading one picture may take")
+    verify: bool = Field(False, description="tell a changed picture by its content, not by its size and time stamp")
+    raw_floor: float = Field(RAW_FLOOR, ge=0, le=1, description="score down to which raw.jsonl holds objects")
 
 
 class TagSettings(AdvancedSettings, _Tagging, _Folders):
@@ -167,60 +170,5 @@ def check_settings(kind: type[Kind], **values: Any) -> Kind:
     try:
         return kind(**values)
     except ValidationError as error:
-        problems = [_explain(dict(problem), kind.model_fields) for problem in error.errors()]
+        problems = [explain(problem, kind.model_fields) for problem in error.errors()]
         raise SettingsError("; ".join(problems)) from None
-
-
-def read_parameters(namespace: Mapping[str, Any], kind: type[Kind]) -> Kind:
-    """Returns settings from a notebook's `globals()`, where papermill put its parameters.
-
-    A public variable with a plain value that is no parameter is taken for a misspelt one, and refused: papermill itself
-    would run on the defaults. Keep variables of your own private with a leading underscore. Raises SettingsError.
-
-    >>> settings = read_parameters(globals(), TagBatchSettings)
-    """
-    parameters = {name: value for name, value in namespace.items() if _may_be_meant(name, value, kind)}
-    missing = [name for name in kind.model_fields if name not in parameters]
-    if missing:
-        names = ", ".join(missing)
-        raise SettingsError(f"parameters {names} are gone: restore them in the parameters cell")
-    return check_settings(kind, **parameters)
-
-
-def _may_be_meant(name: str, value: object, kind: type[Settings]) -> bool:
-    """A parameter, or a variable that looks like a misspelt one."""
-    if name in kind.model_fields:
-        return True
-    if name.startswith("_") or name == "In":  # IPython's own list of the cells run
-        return False
-    return isinstance(value, str | int | float | list)
-
-
-def _explain(problem: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    name = str(problem["loc"][0])
-    value = problem["input"]
-    if problem["type"] == "extra_forbidden":
-        return f"unknown parameter {name}: {suggestion(name, fields)}"
-    if problem["type"] == "string_type":
-        return f"{name} must be text, not {value!r}: papermill's -p makes numbers of digits, use -r {name} {value}"
-    if problem["type"] == "value_error":
-        return f"{name}: {problem['ctx']['error']}"
-    message = problem["msg"]
-    first_letter, rest = message[0], message[1:]
-    message = first_letter.lower() + rest
-    meaning = fields[name].description
-    return f"{name}={value!r} is not valid: {message} ({meaning})"
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Returns what may have been meant by a name that is none.
-
-    >>> suggestion("batchsize", ["batch_size", "limit"])
-    'did you mean batch_size?'
-    """
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    all_names = ", ".join(names)
-    return f"known are {all_names}"

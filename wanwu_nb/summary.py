@@ -20,11 +20,13 @@ class TooManyFailed(WanwuError):
 class Summary:
     """Totals and choices of one run: total_images = processed + resumed + failed, always.
 
-    `started` and `finished` are UTC, ISO 8601; a summary that is there is that of a complete run. `labels` counts
-    objects by name. `damaged`: pictures that were tagged without their end; `invalid`: what networks gave that cannot
-    be, and was dropped (see Detections). `orphaned`: results of pictures that have left the folder; `left_out`, by
-    reason: what lies there and is no picture to tag; `unreadable`: sub-folders that could not be searched. `settings`
-    are those that were given, `device` to `rounds_ahead` what was chosen, each with its reason.
+    `started` and `finished` are UTC, ISO 8601; a summary that is there is that of a complete run. `redecided`: how many
+    of the processed were decided anew, without the network. `labels` counts objects by name. `damaged`: pictures that
+    were tagged without their end; `invalid`: what networks gave that cannot be, and was dropped (see Detections).
+    `orphaned`: results of pictures that have left the folder; `left_out`, by reason: what lies there and is no picture
+    to tag; `unreadable`: sub-folders that could not be searched; `warnings`: sentences that whoever uses the
+    results should know. `settings` are those that were given, `device` to
+    `rounds_ahead` what was chosen, each with its reason.
     """
 
     started: str
@@ -32,11 +34,13 @@ class Summary:
     complete: bool
     total_images: int
     processed: int
+    redecided: int
     resumed: int
     failed: int
     orphaned: int
     left_out: dict[str, int]
     unreadable: list[str]
+    warnings: list[str]
     objects: int
     labels: dict[str, int]
     damaged: int

@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from .detections import Detections, Selection, Tag, detect, unpack
+from .deciding import NEXT_BEST, Decision
+from .detections import Detections, Tag, detect, unpack
 from .errors import DeviceError, ModelError, first_line
 from .images import FileVersion, Picture
 
@@ -35,13 +36,15 @@ class Model(Protocol):
 class Tagged:
     """A picture that was run: its path, the version of the file that was read, and what was found in it.
 
-    `damaged`: the file lacks its end, or a few of its last rows.
+    `damaged`: the file lacks its end, or a few of its last rows. `raw`: what the network said, from which `detections`
+    were decided; None where a result was read, or decided anew.
     """
 
     image: str
     version: FileVersion | None
     detections: Detections
     damaged: bool = False
+    raw: Detections | None = None
 
     @property
     def width(self) -> int:
@@ -81,14 +84,14 @@ class Tagger:
     `batch_size` halves, for good, where memory runs out. A picture that cannot run even alone is given the reason; its
     neighbours cost a few forwards more, and nothing else.
 
-    >>> tagger = Tagger(model, Selection(), batch_size=8)
+    >>> tagger = Tagger(model, Decision(), batch_size=8)
     >>> for launched in tagger.launch(pictures):
     ...     results = launched.results()
     """
 
-    def __init__(self, model: Model, selection: Selection, batch_size: int):
+    def __init__(self, model: Model, decision: Decision, batch_size: int):
         self.model = model
-        self.selection = selection
+        self.decision = decision
         self.batch_size = batch_size
 
     def launch(self, pictures: Sequence[Picture]) -> Iterator["Launched"]:
@@ -168,7 +171,7 @@ class Launched:
         self._output = output
         self._failed = failed
         self._labels = tagger.model.labels
-        self._selection = tagger.selection
+        self._decision = tagger.decision
 
     def results(self) -> list[Tagged | Failed]:
         """Wait for the device; then NMS, names, the photo's pixels. May be called on another thread.
@@ -180,9 +183,10 @@ class Launched:
             return results
         raw = unpack(self._output)
         placements = [picture.placement for picture in self._pictures if picture.placement is not None]
-        all_detections = detect(raw, placements, self._labels, self._selection)
+        all_detections = detect(raw, placements, self._labels, self._decision.asked, NEXT_BEST)
         for picture, detections in zip(self._pictures, all_detections, strict=True):
-            tagged = Tagged(picture.name, picture.version, detections, picture.damaged)
+            decided = self._decision.decide(detections)
+            tagged = Tagged(picture.name, picture.version, decided, picture.damaged, detections)
             results.append(tagged)
         return results
 

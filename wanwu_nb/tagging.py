@@ -1,46 +1,38 @@
-"""The batch loop: threads decode, the resident model runs full batches, a thread writes behind it."""
+"""`tag_folder`: find, resume, decide anew, plan, run, sum up."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from .alone import find_culprits
-from .decoding import DEFAULT_LIMITS, Limits
+from .concluding import leave_vocabulary, sum_up, warn_of_demo
+from .deciding import Decision
+from .decoding import Limits
 from .detections import Selection
-from .finding import Listing, list_pictures
-from .hardware import Choice, environment
-from .images import version_of
-from .process import single_core_threads
-from .progress import Progress
-from .reading import PictureReader, read_rounds
+from .finding import list_pictures
+from .images import FileVersion, version_of, version_with_content
+from .progress import Progress, tell_how_to_go_on
+from .redeciding import redecide
+from .remembering import remember
 from .resident import ResidentModel
-from .results import OutputFolder, run_key, set_aside_summary
+from .results import OutputFolder, RawSource, run_key, set_aside_summary
+from .running import run_plan
 from .settings import (
     CONF_THRESHOLD,
     MAX_BYTES,
     MAX_PIXELS,
     NMS_IOU,
     PICTURE_TIMEOUT,
+    RAW_FLOOR,
     TOP_K,
-    AdvancedSettings,
-    TagBatchSettings,
     TagSettings,
     check_settings,
 )
 from .summary import Summary
-from .tagger import Failed, Launched, Tagger
-from .threads import ReadingThreads, heartbeat, reading_threads
+from .tagger import Failed
 from .tuning import Plan, make_plan
-
-UNWRITTEN = 2  # batches that may wait for the writer
-
-Threads = Callable[[int, float], AbstractContextManager[ReadingThreads]]
+from .vocabulary import NO_WORDS, read_vocabulary
 
 
 def tag_folder(
@@ -52,6 +44,7 @@ def tag_folder(
     conf_threshold: float = CONF_THRESHOLD,
     nms_iou: float = NMS_IOU,
     top_k: int = TOP_K,
+    vocabulary: str | Path = "",
     compile: bool | str = "auto",
     workers: int = 0,
     resume: bool = True,
@@ -60,14 +53,18 @@ def tag_folder(
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
     picture_timeout: float = PICTURE_TIMEOUT,
+    verify: bool = False,
+    raw_floor: float = RAW_FLOOR,
 ) -> Summary:
     """Tag every picture below `image_dir`: one JSON a picture below `output_dir`/images, and a summary.json.
 
     A picture that cannot be read or run is recorded with its reason, and the run goes on. Pictures done before by the
     same model and settings are left alone (`resume`). Stopped at any moment, everything finished is on disk, and the
-    next run goes on from there. Results of pictures that have left the folder are kept aside (`orphans`: "move" puts
-    them into orphans/). `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. Returns the
-    totals. Raises MissingFile, NotAFolder, PicturesError, SettingsError or OutputError, with nothing written over,
+    next run goes on from there. Where only the threshold, `top_k` or the `vocabulary` changed, a table of the user's
+    own words, results are decided anew from what the network said, down to `raw_floor`. Results of pictures that have
+    left the folder are kept aside (`orphans`: "move" puts them into orphans/). `verify` tells a changed picture by its
+    content. `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. Returns the totals. Raises
+    MissingFile, NotAFolder, PicturesError, SettingsError, VocabularyError or OutputError, with nothing written over,
     for folders and settings that cannot be used.
 
     >>> tag_folder(model, "photos", "tags", conf_threshold=0.4).processed
@@ -81,6 +78,7 @@ def tag_folder(
         conf_threshold=conf_threshold,
         nms_iou=nms_iou,
         top_k=top_k,
+        vocabulary=vocabulary,
         compile=compile,
         workers=workers,
         resume=resume,
@@ -89,43 +87,63 @@ def tag_folder(
         max_pixels=max_pixels,
         max_bytes=max_bytes,
         picture_timeout=picture_timeout,
+        verify=verify,
+        raw_floor=raw_floor,
     )
+    decision = _decision(model, settings)
     set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
-    return _tag(model, settings)
+    with tell_how_to_go_on(settings.resume):
+        return _tag(model, settings, decision)
 
 
-def _tag(model: ResidentModel, settings: TagSettings) -> Summary:
+def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Summary:
     started, clock = datetime.now(UTC), time.perf_counter()
     image_dir = Path(settings.image_dir).absolute()
     listing = list_pictures(image_dir, settings.limit, own=[settings.output_dir])
-    selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
-    key = run_key(model.checkpoint.fingerprint, model.precision.value, selection)
-    with OutputFolder(settings.output_dir, key, image_dir) as output:
-        to_do = _unfinished(listing.names, settings, output)
+    fingerprint, precision = model.checkpoint.fingerprint, model.precision.value
+    key = run_key(fingerprint, precision, decision.selection, decision.vocabulary)
+    source = RawSource.of(fingerprint, precision, decision)
+    with OutputFolder(settings.output_dir, key, image_dir, source) as output:
+        unfinished = _unfinished(listing.names, settings, output)
         if listing.complete and output.same_folder_as_before:
             output.note_orphans(listing.names, move=settings.orphans == "move")
-        with Progress(len(listing.names), output.resumed) as progress:
-            plan = _run(model, settings, to_do, selection, output, progress)
+        warnings = warn_of_demo(model, image_dir)
+        total = len(listing.names)
+        with Progress(total, output.resumed) as progress, tell_how_to_go_on(settings.resume, progress):
+            for note in [*output.notes, *warnings]:
+                progress.say(note)
+            plan = _run(model, settings, unfinished, decision, output, progress)
+            warnings += leave_vocabulary(model, decision, listing, output, progress)
         seconds = time.perf_counter() - clock
-        summary = _summarise(model, settings, plan, output, listing, started, seconds)
+        summary = sum_up(model, settings, plan, output, listing, started, seconds, warnings)
         output.close(summary)
     return summary
+
+
+def _decision(model: ResidentModel, settings: TagSettings) -> Decision:
+    selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
+    vocabulary = NO_WORDS
+    if settings.vocabulary:
+        vocabulary = read_vocabulary(settings.vocabulary, model.labels)
+    return Decision(selection, vocabulary, settings.raw_floor)
 
 
 def _run(
     model: ResidentModel,
     settings: TagSettings,
-    names: Sequence[str],
-    selection: Selection,
+    unfinished: Mapping[str, FileVersion | None],
+    decision: Decision,
     output: OutputFolder,
     progress: Progress,
 ) -> Plan:
-    """Say what is to be known, decide how to run, and run."""
-    for note in output.notes:
-        progress.say(note)
+    """Decide anew what needs no network, decide how to run the rest, and run."""
+    names = list(unfinished)
+    if settings.resume:
+        names = redecide(decision, model.labels, unfinished, output, progress)
     plan = make_plan(settings, model, names, output.bits, progress.say)
     bits = plan.bits() if names else {}
     output.begin(bits, model.labels)
+    remember(model, output.folder)
     culprits = _culprits(model, settings, names, output, progress)
     others = [name for name in names if name not in culprits]
     return run_plan(
@@ -133,7 +151,7 @@ def _run(
         model,
         settings.image_dir,
         others,
-        selection,
+        decision,
         output,
         progress,
         culprits=list(culprits.values()),
@@ -146,18 +164,22 @@ def _limits(settings: TagSettings) -> Limits:
     return Limits(settings.max_pixels, settings.max_bytes)
 
 
-def _unfinished(names: Sequence[str], settings: TagSettings, output: OutputFolder) -> list[str]:
-    """The pictures that are to be run; the others are counted."""
-    if not settings.resume:
-        return list(names)
-    unfinished = []
+def _unfinished(names: Sequence[str], settings: TagSettings, output: OutputFolder) -> dict[str, FileVersion | None]:
+    """The pictures that are to be run or decided anew, with the versions of their files; the others are counted."""
+    unfinished = {}
     for name in names:
-        version = version_of(settings.image_dir, name)
-        if output.done(name, version):
-            output.count_resumed(name)
+        version = _version(name, settings)
+        if output.done(name, version) and settings.resume:
+            output.count_resumed(name, version)
         else:
-            unfinished.append(name)
+            unfinished[name] = version
     return unfinished
+
+
+def _version(name: str, settings: TagSettings) -> FileVersion | None:
+    if settings.verify:
+        return version_with_content(settings.image_dir, name, _limits(settings))
+    return version_of(settings.image_dir, name)
 
 
 def _culprits(
@@ -168,7 +190,7 @@ def _culprits(
     suspects = [name for name in dict.fromkeys(output.suspects) if name in to_do]  # each once
     if not suspects:
         return {}
-    progress.say(f"a run ended without a word: the {len(suspects)} pictures that were being read are tried apart")
+    progress.say(f"{len(suspects)} pictures that were being read when a run ended are tried apart")
     spec, folder = model.checkpoint.spec, settings.image_dir
     reasons = find_culprits(folder, spec, suspects, settings.picture_timeout, _limits(settings))
     culprits = {}
@@ -176,137 +198,3 @@ def _culprits(
         version = version_of(folder, name)
         culprits[name] = Failed(name, version, "decode", reason, ended_process=True)
     return culprits
-
-
-def run_plan(
-    plan: Plan,
-    model: ResidentModel,
-    image_dir: str | Path,
-    names: Sequence[str],
-    selection: Selection,
-    output: OutputFolder,
-    progress: Progress,
-    *,
-    culprits: Sequence[Failed] = (),
-    limits: Limits = DEFAULT_LIMITS,
-    picture_timeout: float = PICTURE_TIMEOUT,
-    threads: Threads = reading_threads,
-) -> Plan:
-    """Decode, forward, write. Back-pressure: so many rounds decoded ahead, so many batches not yet written.
-
-    `culprits` are not read again: what is known of them is written. A picture beyond the `limits`, or that takes longer
-    to read than `picture_timeout` seconds, fails. Returns the plan as it was or, where memory ran out, with what the
-    batch size came down to.
-
-    >>> plan = run_plan(plan, model, "photos", names, Selection(), output, progress)
-    """
-    device, spec = model.device.value, model.checkpoint.spec
-    tagger = Tagger(model, selection, plan.batch_size.value)
-    reader = PictureReader(image_dir, spec, device, plan.decoder.value, limits)
-    round_size, rounds_ahead = plan.round_size.value, plan.rounds_ahead.value
-    progress.start()
-    # Left by an exception, Ctrl-C included, the writer finishes what was handed to it: two batches.
-    with (
-        heartbeat(picture_timeout),
-        threads(plan.workers.value, picture_timeout) as decoders,
-        single_core_threads("write", 1) as writer,
-    ):
-        behind = _Behind(writer, output, progress)
-        behind.write(Launched([], None, culprits, tagger))
-        for pictures in read_rounds(reader, decoders, names, round_size, rounds_ahead, output.note_in_flight):
-            for launched in tagger.launch(pictures):
-                behind.write(launched)
-        behind.finish()
-    return _as_it_ended(plan, tagger.batch_size)
-
-
-class _Behind:
-    """Writes batches on a thread of its own, a few behind the network and no more."""
-
-    def __init__(self, writer: Executor, output: OutputFolder, progress: Progress):
-        self.writer = writer
-        self.output = output
-        self.progress = progress
-        self.unwritten: deque[Future[None]] = deque()
-
-    def write(self, launched: Launched) -> None:
-        future = self.writer.submit(self._write, launched)
-        self.unwritten.append(future)
-        if len(self.unwritten) > UNWRITTEN:
-            oldest = self.unwritten.popleft()
-            oldest.result()
-
-    def _write(self, launched: Launched) -> None:
-        for result in launched.results():
-            self.output.put(result)
-        failed = len(self.output.failures)
-        done = self.output.processed + failed
-        self.progress.update(done, failed)
-
-    def finish(self) -> None:
-        for future in self.unwritten:
-            future.result()
-
-
-def _as_it_ended(plan: Plan, batch_size: int) -> Plan:
-    planned = plan.batch_size
-    if batch_size == planned.value:
-        return plan
-    reason = f"{planned.value} ran out of memory in the middle ({planned.reason})"
-    ended = replace(plan, batch_size=Choice(batch_size, reason, planned.measured))
-    if not plan.compiled.value:
-        return ended
-    eager = f"batches of {planned.value} were compiled, and ran out of memory: those of {batch_size} ran as loaded"
-    return replace(ended, compiled=Choice(False, eager, plan.compiled.measured))
-
-
-def _summarise(
-    model: ResidentModel,
-    settings: TagSettings,
-    plan: Plan,
-    output: OutputFolder,
-    listing: Listing,
-    started: datetime,
-    seconds: float,
-) -> Summary:
-    failed = len(output.failures)
-    new = output.processed + failed
-    finished = started + timedelta(seconds=seconds)
-    return Summary(
-        started=started.isoformat(timespec="seconds"),
-        finished=finished.isoformat(timespec="seconds"),
-        complete=True,
-        total_images=len(listing.names),
-        processed=output.processed,
-        resumed=output.resumed,
-        failed=failed,
-        orphaned=output.orphaned,
-        left_out=listing.left_out,
-        unreadable=listing.unreadable,
-        objects=output.labels.total(),
-        labels=dict(output.labels.most_common()),
-        damaged=output.damaged,
-        invalid=output.invalid,
-        seconds=round(seconds, 3),
-        images_per_second=round(new / seconds, 2),
-        device=model.device,
-        precision=model.precision,
-        batch_size=plan.batch_size,
-        compiled=plan.compiled,
-        decoder=plan.decoder,
-        workers=plan.workers,
-        round_size=plan.round_size,
-        rounds_ahead=plan.rounds_ahead,
-        model=model.record(),
-        settings=_as_they_were_given(model, settings),
-        environment=environment(model.device.value),
-    )
-
-
-def _as_they_were_given(model: ResidentModel, settings: TagSettings) -> dict[str, Any]:
-    """The parameters of `load` and `tag_folder`, in the notebook's order."""
-    values = model.opened.model_dump()
-    values.update(settings.model_dump())
-    order = [*TagBatchSettings.model_fields, *AdvancedSettings.model_fields]
-    names = [name for name in order if name in values]
-    return {name: values[name] for name in names}

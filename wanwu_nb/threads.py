@@ -15,6 +15,7 @@ import torch
 
 from .process import torch_threads_kept
 
+PATIENCE = 10.0  # seconds that what is being read may still take when all is over
 BEATS = 4  # a heart beats so many times in the time that a picture may take
 
 
@@ -23,6 +24,7 @@ class _Work:
     call: Callable[[], Any]
     future: Future[Any] = field(default_factory=Future)
     began: float = 0.0  # 0: waits for a thread
+    thread: threading.Thread | None = None
 
 
 class ReadingThreads(Executor):
@@ -40,12 +42,13 @@ class ReadingThreads(Executor):
         self._one_core_each = one_core_each
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._running: dict[Future[Any], _Work] = {}
-        self._count = count
+        self._threads: set[threading.Thread] = set()  # without those that were given up
         for _ in range(count):
             self._start_thread()
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._work, name="decode", daemon=True)
+        self._threads.add(thread)
         thread.start()
 
     def _work(self) -> None:
@@ -57,6 +60,7 @@ class ReadingThreads(Executor):
                 return
             if not work.future.set_running_or_notify_cancel():
                 continue
+            work.thread = threading.current_thread()
             work.began = time.monotonic()
             try:
                 result = work.call()
@@ -83,9 +87,15 @@ class ReadingThreads(Executor):
                 if future.done():
                     raise
                 late = self._seconds_left(future) <= 0
-                if late and self._running.pop(future, None) is not None:
-                    self._start_thread()
+                work = self._running.pop(future, None) if late else None
+                if work is not None:
+                    self._replace(work.thread)
                     raise
+
+    def _replace(self, thread: threading.Thread | None) -> None:
+        if thread is not None:
+            self._threads.discard(thread)
+        self._start_thread()
 
     def _seconds_left(self, future: Future[Any]) -> float:
         work = self._running.get(future)
@@ -94,11 +104,18 @@ class ReadingThreads(Executor):
         return work.began + self.seconds - time.monotonic()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the threads end when they are done; what has not begun is not."""
+        """Let the threads end when they are done; what has not begun is not.
+
+        They are waited for, but not for long: one that hangs must not hang the process, and one that is inside a
+        decoder when the interpreter ends would abort it.
+        """
         for work in list(self._running.values()):
             work.future.cancel()
-        for _ in range(self._count):
+        for _ in self._threads:
             self._waiting.put(None)
+        deadline = time.monotonic() + min(self.seconds, PATIENCE)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 @contextmanager

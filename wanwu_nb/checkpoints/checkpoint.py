@@ -60,7 +60,8 @@ class WeightsFile:
 class Checkpoint:
     """A network that keeps the contract `forward(images) -> (boxes, scores, labels)`, and what it needs around it.
 
-    `files`: what was opened of the weights (several for shards); `weights_key`: which entry of them a model.json names.
+    `files`: what was opened of the weights (several for shards); `weights_key`: which entry of them a model.json names;
+    `recalled_fingerprint`: as an earlier run read it, of files that are the same.
 
     >>> open_checkpoint("demo").labels[0]
     'T恤'
@@ -76,6 +77,7 @@ class Checkpoint:
     scoring: str = "softmax"
     files: tuple[WeightsFile, ...] = ()
     weights_key: str = ""
+    recalled_fingerprint: str = ""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -87,6 +89,8 @@ class Checkpoint:
         >>> len(open_checkpoint("demo").fingerprint)
         16
         """
+        if self.recalled_fingerprint:
+            return self.recalled_fingerprint
         files: Sequence[WeightsFile] = self.files or [WeightsFile.of(self.weights)]
         digest = hashlib.sha256()
         for file in files:

@@ -1,26 +1,17 @@
 """Labels files: class id → Chinese name."""
 
-import codecs
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingFile, ModelError
-from ..text import clean_label
+from ..text import clean_label, decoded
 from .label_tables import Unclear, lines_of, names_in_lines
 from .label_yaml import is_yaml, names_in_yaml
 
 LARGEST_FILE = 64_000_000  # bytes
 LARGEST_ID = 2**24  # further, float32 does not count exactly
-GB2312_SHARE = 0.8  # of the characters beyond ASCII, from which on bytes are taken for Chinese
-BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # begins with UTF-16's
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,9 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"labels file {path} cannot be read: {error.strerror}") from None
-    text = _decoded(path, content)
+    text = decoded(content)
+    if text is None:
+        raise ModelError(f"labels file {path} is neither UTF-8 nor GB18030: convert it, e.g. iconv -f big5 -t utf-8")
     if "\0" in text:
         raise ModelError(f"labels file {path} is not text: save it as UTF-8")
     return text
@@ -138,31 +131,6 @@ def cleaned(source: str, labels: Mapping[int, object]) -> dict[int, str]:
             raise ModelError(f"{source}: class {class_id} has no name (found {name!r})")
         names[class_id] = clean
     return names
-
-
-def _decoded(path: Path, content: bytes) -> str:
-    """By its byte-order mark, else UTF-8, else GB18030 where that gives Chinese."""
-    marks = [mark for mark in BYTE_ORDER_MARKS if content.startswith(mark)]
-    encoding = BYTE_ORDER_MARKS[marks[0]] if marks else "utf-8"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError:
-        text = "" if marks else _from_gb18030(content)
-    if not text:
-        raise ModelError(f"labels file {path} is neither UTF-8 nor GB18030: convert it, e.g. iconv -f big5 -t utf-8")
-    return text
-
-
-def _from_gb18030(content: bytes) -> str:
-    """Chinese text, or "": other bytes decode too, but to characters that nobody uses."""
-    try:
-        text = content.decode("gb18030")
-    except UnicodeDecodeError:
-        return ""
-    beyond_ascii = [character for character in text if not character.isascii()]
-    common = "".join(beyond_ascii).encode("gb2312", errors="ignore")
-    share = len(common) / 2 / len(beyond_ascii)
-    return text if share >= GB2312_SHARE else ""
 
 
 def _parse(path: Path, text: str) -> list[list[tuple[int, object]]]:

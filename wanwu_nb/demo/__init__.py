@@ -8,6 +8,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from ..errors import WanwuError
+from ..progress import Progress
 from .truth import TRUTH
 
 __all__ = ["TRUTH", "demo_folder"]
@@ -19,7 +20,8 @@ def demo_folder(count: int = 24) -> Path:
     """The folder of the first `count` demo pictures, drawn when first asked for and never again.
 
     It lies in the user's cache: a picture drawn anew would have a new time stamp, and undo resuming. The ground truth
-    lies in it too, as `TRUTH`. Raises WanwuError where pictures are to be drawn and the extra that draws is missing.
+    lies in it too, as `TRUTH`. Drawing takes seconds, and shows how far it is. Raises WanwuError where pictures are to
+    be drawn and the extra that draws is missing.
 
     >>> summary = tag_folder(model, demo_folder(24), "runs/tags")
     """
@@ -39,7 +41,9 @@ def _draw(folder: Path, count: int) -> None:
         raise WanwuError("drawing demo pictures needs an extra: run `pip install 'wanwu_nb[demo]'`") from error
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="drawing-"))
-    draw_folder(unfinished, count)
+    with Progress(count, resumed=0) as progress:
+        progress.say("demo pictures are drawn, once for all runs")
+        draw_folder(unfinished, count, tell=lambda done: progress.update(done, failed=0))
     try:
         os.rename(unfinished, folder)
     except OSError:  # another process was first

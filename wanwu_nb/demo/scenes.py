@@ -5,6 +5,7 @@ seed: the same seed and size give the same bytes. Lengths are shares of the shor
 small (training) looks like the same scene drawn at 1920x1080.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -35,17 +36,31 @@ class Scene:
     class_ids: NDArray[np.int64]
 
 
-def draw_folder(folder: Path, count: int, first_seed: int = 0, effect: str = "", processes: int = 2) -> Path:
+def _ignore(done: int) -> None:
+    pass
+
+
+def draw_folder(
+    folder: Path,
+    count: int,
+    first_seed: int = 0,
+    effect: str = "",
+    processes: int = 2,
+    tell: Callable[[int], None] = _ignore,
+) -> Path:
     """Draw `count` scenes as JPEG files into `folder`, with COCO ground truth beside them; return the truth's path.
 
     Boxes are in the upright picture's pixels. About one picture in six is portrait, one in six stored sideways
-    with an EXIF orientation, as a phone does.
+    with an EXIF orientation, as a phone does. `tell` is told how many are drawn, whenever it is one more.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seeds = range(first_seed, first_seed + count)
     draw = partial(draw_file, folder, effect=effect)
     with ProcessPoolExecutor(min(processes, count)) as pool:
-        drawn = list(pool.map(draw, seeds, chunksize=4))
+        drawn = []
+        for scene in pool.map(draw, seeds, chunksize=4):
+            drawn.append(scene)
+            tell(len(drawn))
     categories = [{"id": i, "name": p.name, "supercategory": p.category} for i, p in enumerate(PRODUCTS)]
     return write_truth(folder, drawn, categories)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TRUTH = "truth.coco.json"
+from ..settings import DEMO_TRUTH
+
+TRUTH = DEMO_TRUTH
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from ..advice import suggestion
 from ..demo import TRUTH, demo_folder
 from ..detections import Tag
 from ..errors import SettingsError, first_line
 from ..quality import Truth, accuracy, agreement, read_truth
 from ..results import read_result
-from ..settings import SpeedUpSettings, suggestion
+from ..settings import SpeedUpSettings
 from . import verdict
 from .job import Job, job_of
 from .limits import batch_size_curve, seconds_of

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import normalize, to_tensor
 
+from ..deciding import Decision
 from ..detections import RawOutput, detect
 from ..fitting import Placement, place
 from ..results import json_path, result_record, to_json
@@ -94,10 +95,11 @@ def save(job: Job, names: Sequence[str], raw: RawOutput, placements: Sequence[Pl
     """
     with job.clock.stage("postprocess"):
         detections = detect(_on_cpu(raw), placements, job.labels, job.selection)
+        decision = Decision(job.selection)
     with job.clock.stage("write"), ThreadPoolExecutor(WRITERS) as threads:
         writing = []
         for name, detected in zip(names, detections, strict=True):
-            tagged = Tagged(name, None, detected)
+            tagged = Tagged(name, None, decision.decide(detected))
             record = result_record(tagged)
             writing.append(threads.submit(write, job.output, record))
         for each in writing:

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,48 +24,16 @@ from ..summary import Summary
 from ..tagger import Failed, Tagged
 from .file_systems import Names, concerns_one_name, one_sentence
 from .jsons import to_json
-from .ledger import FINISHED, Entry, Ledger, compact, read_ledger
+from .ledger import FINISHED, compact, read_ledger
+from .lines import LineFile
 from .locking import FolderLock
+from .orphans import note_orphans
+from .raw import RAW, RawSource, compact_raw, raw_record
 from .records import FORMAT, LEDGER, json_path, result_record
+from .setting_aside import FAILURES, SUMMARY, set_aside_in
 
-LABELS, SUMMARY, FAILURES, ORPHANS = "labels.json", "summary.json", "failures.csv", "orphans"
+LABELS = "labels.json"
 IN_FLIGHT = ".in_flight.json"
-PREVIOUS = {SUMMARY: "summary.previous.json", FAILURES: "failures.previous.csv"}
-
-
-def set_aside_summary(folder: str | Path) -> None:
-    """A run begins: the last one's summary.json becomes summary.previous.json, so that it is never taken for today's.
-
-    Does nothing where there is none. Raises OutputBusy where another run is writing there, OutputError where that
-    cannot be done.
-
-    >>> set_aside_summary("runs/tags")
-    """
-    path = Path(folder).absolute()
-    if not (path / SUMMARY).exists():
-        return
-    lock = FolderLock(path)
-    with one_sentence(path):
-        lock.acquire()
-        try:
-            _set_aside(path)
-        finally:
-            lock.release()
-
-
-def _set_aside(folder: Path) -> None:
-    """Whoever reads the ledger must still see that the run was complete: version 0.1 had no line for it."""
-    summary = folder / SUMMARY
-    if not summary.exists():
-        return
-    with suppress(ValueError):
-        content = json.loads(summary.read_bytes())
-        if "complete" not in content:
-            with Ledger(folder / LEDGER) as ledger:
-                ledger.note({"complete": True})
-    for name, previous in PREVIOUS.items():
-        with suppress(FileNotFoundError):
-            os.replace(folder / name, folder / previous)
 
 
 class OutputFolder:
@@ -73,23 +41,26 @@ class OutputFolder:
 
     Opening it checks that it can be written and that no other run is writing there, sets the last summary aside and
     reads the ledger. `bits` are those that a stopped run noted with `begin`: what decides how a result is rounded.
-    After a complete run there are none to keep to. One thread puts all results.
+    After a complete run there are none to keep to. `source`: of the raw objects that are written down, None for none.
+    One thread at a time puts results.
 
     >>> with OutputFolder("runs/tags", key, "photos") as output:
     ...     output.put(tagged)
     """
 
-    def __init__(self, folder: str | Path, key: str, image_dir: str | Path = ""):
+    def __init__(self, folder: str | Path, key: str, image_dir: str | Path = "", source: RawSource | None = None):
         self.folder = Path(local_path(folder)).absolute()
         self.key = key
-        self.processed = self.resumed = self.orphaned = self.invalid = self.damaged = 0
+        self.source = source
+        self.processed = self.redecided = self.resumed = self.orphaned = self.invalid = self.damaged = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
         self.notes: list[str] = []  # what whoever looks on should know
         self._images = self.folder / "images"
         self._partial = self.folder / ".partial"
         self._in_flight = self.folder / IN_FLIGHT
-        self._writer = 0
+        self._contents: dict[str, str] = {}  # of pictures whose content was looked at, its SHA-256
+        self._writing = threading.Lock()
         self._lock = FolderLock(self.folder)
         with one_sentence(self.folder, "choose another output_dir"):
             self._images.mkdir(parents=True, exist_ok=True)
@@ -103,15 +74,17 @@ class OutputFolder:
     def _open(self, image_dir: str) -> None:
         if self._lock.note:
             self.notes.append(self._lock.note)
-        _set_aside(self.folder)
+        set_aside_in(self.folder)
         path = self.folder / LEDGER
         self._known = read_ledger(path)
-        compact(path, self._known)
+        if compact(path, self._known):
+            compact_raw(self.folder, self._known.entries)
         self._entries = self._known.entries
         self.bits = self._known.bits.get(self.key, {})
         self._image_dir, before = image_dir, self._known.image_dir
         self.same_folder_as_before = image_dir == before
-        self._ledger = Ledger(path)
+        self._ledger = LineFile(path)
+        self._raw = LineFile(self.folder / RAW)
         if not self.same_folder_as_before:
             self._ledger.note({"image_dir": image_dir})
             if before:
@@ -142,8 +115,9 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with suppress(OSError):
-            self._ledger.close()
+        for file in (self._ledger, self._raw):
+            with suppress(OSError):
+                file.close()
         for path in (self._partial, self._in_flight):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -161,12 +135,14 @@ class OutputFolder:
 
     def done(self, image: str, version: FileVersion | None) -> bool:
         """Returns whether the picture is finished: today's key, the file unchanged, its JSON there and whole."""
+        if version and version.sha256:
+            self._contents[image] = version.sha256
         entry = self._entries.get(image)
         if version is None or entry is None:
             return False
         if entry["status"] not in FINISHED or entry["key"] != self.key:
             return False
-        if (entry["size"], entry["mtime"]) != (version.size, version.mtime_ns):
+        if not version.matches(entry):
             return False
         try:
             size = os.stat(json_path(self.folder, image)).st_size
@@ -174,67 +150,57 @@ class OutputFolder:
             return False
         return bool(size == entry["bytes"])
 
-    def count_resumed(self, image: str) -> None:
-        """Count a picture that is done, with what was found in it then; one that has come back is noted as done."""
+    def count_resumed(self, image: str, version: FileVersion | None = None) -> None:
+        """Count a picture that is done, with what was found in it then; one that has come back is noted as done.
+
+        So is one whose `version` has the same content and another time.
+        """
         entry = self._entries[image]
         place = self._known.places[image]
         self.resumed += 1
         self.labels.update(entry["objects"])
         self.invalid += entry["invalid"]
         self.damaged += entry.get("damaged", False)
-        if entry["status"] == "gone" or place not in ("", self._image_dir):
+        touched = version is not None and version.mtime_ns != entry["mtime"]
+        if touched or entry["status"] == "gone" or place not in ("", self._image_dir):
             entry["status"] = "done"
+            if version is not None:
+                entry["mtime"] = version.mtime_ns
             with one_sentence(self.folder):
                 self._ledger.note(entry)
 
+    def count_done_otherwise(self, images: Iterable[str]) -> int:
+        """Returns how many of these were tagged before, by another model or with other settings."""
+        entries = [self._entries[image] for image in images if image in self._entries]
+        return sum(entry["status"] in FINISHED for entry in entries)
+
     def note_orphans(self, names: Collection[str], move: bool = False) -> None:
-        """Note the results of pictures that are no longer among `names`, all there are in the folder, as gone.
-
-        They are kept, or moved to orphans/, and no reader of results sees them. Only those of this image_dir count.
-        """
-        there = set(names)
-        for image, entry in self._entries.items():
-            if image in there or entry["status"] not in FINISHED:
-                continue
-            if self._known.places[image] not in ("", self._image_dir):
-                continue
-            self.orphaned += 1
-            if entry["status"] == "done":
-                with one_sentence(self.folder):
-                    self._set_aside_orphan(image, entry, move)
-
-    def _set_aside_orphan(self, image: str, entry: Entry, move: bool) -> None:
-        entry["status"] = "gone"
-        self._ledger.note(entry)
-        if move:
-            target = self.folder / ORPHANS / f"{image}.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
-                os.replace(json_path(self.folder, image), target)
+        """Count the results of pictures that are no longer among `names`, all there are, and move them if asked."""
+        with one_sentence(self.folder):
+            self.orphaned = note_orphans(self.folder, self._known, self._ledger, names, self._image_dir, move)
 
     def put(self, result: Tagged | Failed) -> None:
         """Put one picture's JSON into place, then its line into the ledger; of one that failed, the line alone.
 
         Raises OutputError for what concerns all pictures: a full disk, a folder that was removed.
         """
-        self._check_writer()
-        with one_sentence(self.folder):
-            if isinstance(result, Tagged):
-                result = self._write(result)
-            if isinstance(result, Failed):
-                self._fail(result)
-
-    def _check_writer(self) -> None:
-        """All files share one temporary name: two threads would take it from each other."""
-        thread = threading.get_ident()
-        if not self._writer:
-            self._writer = thread
-        assert self._writer == thread, "one thread puts all results of a run"
+        alone = self._writing.acquire(blocking=False)
+        assert alone, "one thread at a time puts results: all files share one temporary name"
+        try:
+            with one_sentence(self.folder):
+                if isinstance(result, Tagged):
+                    result = self._write(result)
+                if isinstance(result, Failed):
+                    self._fail(result)
+        finally:
+            self._writing.release()
 
     def _write(self, tagged: Tagged) -> Tagged | Failed:
         reason = self._names.trouble(tagged.image)
         if reason:
             return Failed(tagged.image, tagged.version, "write", reason)
+        if tagged.raw is not None and self.source is not None:
+            self._raw.note(self._with_content(raw_record(tagged, self.source)), spaces=False)
         path = json_path(self.folder, tagged.image)
         content = to_json(result_record(tagged, self.key))
         self._partial.write_bytes(content)
@@ -255,7 +221,7 @@ class OutputFolder:
         line["bytes"] = len(content)
         if tagged.damaged:
             line["damaged"] = True
-        self._ledger.note(line)
+        self._ledger.note(self._with_content(line))
         self.processed += 1
         self.invalid += tagged.invalid
         self.damaged += tagged.damaged
@@ -274,6 +240,11 @@ class OutputFolder:
         if failed.ended_process:
             line["ended_process"] = True
         self._ledger.note(line)
+
+    def _with_content(self, line: dict[str, Any]) -> dict[str, Any]:
+        if line["image"] in self._contents:
+            line["sha256"] = self._contents[line["image"]]
+        return line
 
     def close(self, summary: Summary) -> None:
         """Write failures.csv, note that the run is complete and, last of all, write summary.json."""

@@ -8,7 +8,6 @@
 {"complete": true}                    the run above came to its end
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .jsons import to_json
+from .lines import read_lines
 
 COMPACT_ABOVE, COMPACT_TIMES = 1_000, 4  # lines; and how many times what is needed
 FINISHED = ("done", "gone")  # of pictures that are there, and that have left their folder
@@ -57,17 +57,10 @@ def read_ledger(path: Path) -> Contents:
     'done'
     """
     contents = Contents()
-    if not path.exists():
-        return contents
-    with open(path, "rb") as file:
-        for text in file:
-            contents.lines += 1
-            try:
-                line = json.loads(text)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict):
-                _take(contents, line)
+    for line in read_lines(path):
+        contents.lines += 1
+        if line.record is not None:
+            _take(contents, line.record)
     return contents
 
 
@@ -110,44 +103,6 @@ def _are_bits(line: Mapping[str, Any]) -> bool:
     if not isinstance(choices, dict) or not isinstance(line.get("key"), str):
         return False
     return all(type(choices[name]) is kind for name, kind in BITS.items() if name in choices)
-
-
-class Ledger:
-    """Open for appending, unbuffered: a line is with the system when `note` returns, so that a kill loses none.
-
-    >>> with Ledger(Path("runs/tags/ledger.jsonl")) as ledger:
-    ...     ledger.note({"complete": True})
-    """
-
-    def __init__(self, path: Path):
-        self.path = path
-        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 (open as long as the run)
-        self._end_torn_line()
-
-    def _end_torn_line(self) -> None:
-        """What comes next stands on a line of its own."""
-        if self._file.tell() == 0:
-            return
-        self._file.seek(-1, os.SEEK_END)
-        if self._file.read() != b"\n":
-            self._file.write(b"\n")
-
-    def note(self, line: Mapping[str, Any]) -> None:
-        """Append a line. Raises OSError where it cannot be written whole; what was written then is a torn line."""
-        content = to_json(line)
-        while content:
-            written = self._file.write(content)
-            content = content[written:]
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._file.close()
-
-    def __enter__(self) -> "Ledger":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def compact(path: Path, contents: Contents) -> bool:

@@ -5,7 +5,7 @@ images/<relative path, suffix included>.json    labels.json    ledger.jsonl    f
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from ..errors import MissingFile, ResultsError
 from ..images import FileVersion
 from ..paths import local_path
 from ..tagger import Tagged
+from ..vocabulary import NO_WORDS, Vocabulary
 from .ledger import read_ledger
 
 FORMAT = 1  # of the per-picture JSON; part of the key, so that another format is written anew
 LEDGER = "ledger.jsonl"
 
 
-def run_key(fingerprint: str, precision: str, selection: Selection) -> str:
+def run_key(fingerprint: str, precision: str, selection: Selection, vocabulary: Vocabulary = NO_WORDS) -> str:
     """Returns a digest of all that decides a picture's result besides the picture: same key, same JSON.
 
     A setting that is added later enters it only where it is not its default: old folders stay done.
@@ -35,6 +36,9 @@ def run_key(fingerprint: str, precision: str, selection: Selection) -> str:
     parts["format"] = FORMAT
     parts["model"] = fingerprint
     parts["precision"] = precision
+    meaning = vocabulary.meaning()
+    if meaning:
+        parts["vocabulary"] = meaning
     text = json.dumps(parts, sort_keys=True)
     digest = hashlib.sha256(text.encode())
     return digest.hexdigest()[:16]
@@ -107,7 +111,16 @@ def _detections(record: Mapping[str, Any], invalid: int) -> Detections:
         boxes = np.array(corners, np.float64)
         boxes = boxes.reshape(-1, 4)
     width, height = record["width"], record["height"]
-    return Detections(width, height, boxes, scores, class_ids, names, invalid)
+    unsure = any(each.get("unsure", False) for each in objects)
+    categories = _texts(objects, "category")
+    english = _texts(objects, "english")
+    return Detections(width, height, boxes, scores, class_ids, names, invalid, unsure, categories, english)
+
+
+def _texts(objects: Sequence[Mapping[str, Any]], name: str) -> Sequence[str]:
+    """What a vocabulary gives each object; nothing where it gives none of them anything."""
+    texts = [each.get(name, "") for each in objects]
+    return texts if any(texts) else ()
 
 
 def result_record(tagged: Tagged, key: str = "") -> dict[str, Any]:
@@ -136,6 +149,12 @@ def _objects(detections: Detections) -> list[dict[str, Any]]:
         record["label_id"] = class_ids[i]
         record["confidence"] = round(scores[i], 4)
         record["bbox"] = boxes[i]
+        if detections.unsure:
+            record["unsure"] = True
+        if detections.categories and detections.categories[i]:
+            record["category"] = detections.categories[i]
+        if detections.english and detections.english[i]:
+            record["english"] = detections.english[i]
         objects.append(record)
     return objects
 

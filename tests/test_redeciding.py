@@ -1,0 +1,142 @@
+"""Another threshold, top_k or vocabulary: decided anew from what the network said, equal to a run of the network."""
+
+import json
+import shutil
+
+import pytest
+from conftest import SCENES, contents
+
+from wanwu_nb import tag_folder
+from wanwu_nb.resident import ResidentModel
+
+MERGED = "label 原标签,name 改为\n面包,食品\n甜甜圈,食品\n苹果,食品\n"
+
+
+@pytest.fixture
+def tagged(model, scenes, tmp_path):
+    """A folder tagged with the defaults, and raw.jsonl in it."""
+    tag_folder(model, scenes, tmp_path / "out", batch_size=2)
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def without_network(monkeypatch):
+    """Neither a picture is decoded nor the network run."""
+
+    def fail(*_, **__):
+        raise AssertionError("the network or the decoder was asked")
+
+    def forbid() -> None:
+        monkeypatch.setattr(ResidentModel, "launch", fail)
+        monkeypatch.setattr("wanwu_nb.images.read_file", fail)
+        monkeypatch.setattr("wanwu_nb.reading.read_file", fail)
+
+    return forbid
+
+
+def table(tmp_path, text: str) -> str:
+    path = tmp_path / "words.csv"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+CHANGES = {
+    "a higher threshold": {"conf_threshold": 0.6},
+    "a lower one, above the floor": {"conf_threshold": 0.1},
+    "fewer objects": {"top_k": 1},
+    "renamed and merged": {"vocabulary": MERGED},
+    "left out": {"vocabulary": "原标签,不要\n面包,是\n*子,x\n"},
+    "a threshold a class": {"vocabulary": "label,threshold,category,english\n台灯,0.9,家居/灯具,lamp\n面包,10%,,\n"},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_decided_anew_is_equal_byte_for_byte_to_a_run_of_the_network(
+    model, scenes, tmp_path, tagged, without_network, change
+):
+    options = dict(change)
+    if "vocabulary" in options:
+        options["vocabulary"] = table(tmp_path, options["vocabulary"])
+    fresh = tag_folder(model, scenes, tmp_path / "fresh", batch_size=2, **options)
+    before = contents(tagged)
+    without_network()
+    summary = tag_folder(model, scenes, tagged, batch_size=2, **options)
+    assert (summary.processed, summary.redecided, summary.resumed) == (SCENES, SCENES, 0)
+    assert contents(tagged) == contents(tmp_path / "fresh")
+    assert contents(tagged) != before
+    assert summary.labels == fresh.labels
+    assert fresh.redecided == 0
+    again = tag_folder(model, scenes, tagged, batch_size=2, **options)
+    assert (again.processed, again.resumed) == (0, SCENES)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"conf_threshold": 0.02}, "the lines hold scores from 0.05 on, at most 100 a picture"),
+        ({"nms_iou": 0.3}, "the lines are of other weights, precision or NMS"),
+        ({"top_k": 200}, "the lines hold scores from 0.05 on, at most 100 a picture"),
+    ],
+)
+def test_what_raw_does_not_hold_goes_through_the_network_and_it_is_said_why(
+    model, scenes, tagged, capsys, change, reason
+):
+    summary = tag_folder(model, scenes, tagged, batch_size=2, **change)
+    assert summary.redecided == 0
+    line = f"the network runs on {SCENES} pictures that were tagged before: in raw.jsonl {reason}\n"
+    assert line in capsys.readouterr().out
+
+
+def damage(path, how: str) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    match how:
+        case "missing":
+            path.unlink()
+        case "torn":
+            path.write_bytes(b"".join(lines)[: -len(lines[-1]) // 2])
+        case "of another format":
+            path.write_text("".join(line.decode().replace('"key":"', '"key":"0') for line in lines), "utf-8")
+        case "of another shape":
+            path.write_bytes(b'[]\n{"image": 7}\nnull\n' + lines[0].replace(b'"objects":[[', b'"objects":[["x",['))
+
+
+@pytest.mark.parametrize(
+    ("how", "lost"), [("missing", SCENES), ("torn", 1), ("of another format", SCENES), ("of another shape", SCENES)]
+)
+def test_a_damaged_raw_file_costs_forwards_and_nothing_else(model, scenes, tmp_path, tagged, capsys, how, lost):
+    damage(tagged / "raw.jsonl", how)
+    capsys.readouterr()
+    summary = tag_folder(model, scenes, tagged, batch_size=2, conf_threshold=0.5)
+    assert summary.processed == SCENES
+    assert SCENES - summary.redecided == lost
+    assert capsys.readouterr().out.count("the network runs on") == 1
+    tag_folder(model, scenes, tmp_path / "fresh", batch_size=2, conf_threshold=0.5)
+    assert contents(tagged) == contents(tmp_path / "fresh")
+
+
+def test_a_picture_that_changed_goes_through_the_network(model, scenes, tmp_path):
+    folder = tmp_path / "pictures"
+    shutil.copytree(scenes, folder)
+    tag_folder(model, folder, tmp_path / "out", batch_size=2)
+    first, second = sorted(folder.glob("*.jpg"))[:2]
+    shutil.copyfile(second, first)
+    summary = tag_folder(model, folder, tmp_path / "out", batch_size=2, conf_threshold=0.5)
+    assert (summary.processed, summary.redecided) == (SCENES, SCENES - 1)
+
+
+def test_resume_false_runs_the_network(model, scenes, tagged):
+    summary = tag_folder(model, scenes, tagged, batch_size=2, conf_threshold=0.5, resume=False)
+    assert (summary.processed, summary.redecided) == (SCENES, 0)
+
+
+def test_raw_objects_are_small_exact_and_stand_before_the_ledger(tagged):
+    lines = (tagged / "raw.jsonl").read_bytes().splitlines()
+    assert len(lines) == SCENES
+    record = json.loads(lines[0])
+    result = json.loads((tagged / "images" / f"{record['image']}.json").read_bytes())
+    scores = [row[1] for row in record["objects"]]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) >= 0.05
+    assert round(scores[0], 4) == result["objects"][0]["confidence"]
+    assert scores[0] != result["objects"][0]["confidence"]
+    assert sorted(map(len, lines))[SCENES // 2] < 1000

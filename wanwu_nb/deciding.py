@@ -1,0 +1,147 @@
+"""From what a network said of a picture to what is kept of it, in the user's own words: without the network.
+
+A run asks the network for more than it keeps, and writes that down: so another threshold or vocabulary can be decided
+on later. Whatever the run asked for, the same selection and vocabulary decide the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torchvision.ops import nms
+
+from .detections import BOX_GRID, Detections, Selection
+from .settings import RAW_FLOOR
+from .vocabulary import NO_WORDS, Vocabulary, Word
+
+DEPTH = 100  # objects of a picture that the network is asked for at least: dropped ones make room for the next
+NEXT_BEST = 5  # of a whole-picture tagger's tags, however unsure: where the best is dropped, the next takes its place
+NEVER = 2.0  # a threshold above all scores
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a run keeps of what the network says: `selection`, in the words of `vocabulary`.
+
+    `raw_floor`: the score down to which the network's objects are written down.
+
+    >>> Decision(Selection(conf_threshold=0.4)).decide(raw).names
+    ['台灯']
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    vocabulary: Vocabulary = NO_WORDS
+    raw_floor: float = RAW_FLOOR
+
+    @property
+    def asked(self) -> Selection:
+        """Returns what the network is asked for, at least all that may be kept.
+
+        >>> Decision().asked
+        Selection(conf_threshold=0.05, nms_iou=0.5, top_k=100)
+        """
+        lowest = self.vocabulary.lowest(self.selection.conf_threshold)
+        floor = min(self.raw_floor, lowest)
+        depth = max(self.selection.top_k, DEPTH)
+        return replace(self.selection, conf_threshold=floor, top_k=depth)
+
+    def decide(self, raw: Detections) -> Detections:
+        """Returns what is kept of `raw`, which `detect` gave for `asked`, or for one that asked for more.
+
+        A whole-picture tagger's best is kept in any case, and marked unsure below its threshold. Classes that share a
+        name are one: of boxes that overlap, and of whole-picture tags, the surest stays.
+
+        >>> Decision().decide(raw).unsure
+        False
+        """
+        scores = raw.scores[: self.asked.top_k]
+        class_ids = raw.class_ids[: len(scores)].tolist()
+        wanted = scores >= self._thresholds(class_ids)
+        indices = np.flatnonzero(wanted)
+        unsure = False
+        if raw.boxes is None and len(indices) == 0:
+            indices = self._best(class_ids)
+            unsure = len(indices) > 0
+        if self.vocabulary.words:
+            indices = self._one_a_name(raw, class_ids, indices)
+        return self._in_words(raw, indices[: self.selection.top_k], unsure)
+
+    def _thresholds(self, class_ids: Sequence[int]) -> np.ndarray:
+        """A threshold for each object, in the scores' own precision."""
+        words, usual = self.vocabulary.words, self.selection.conf_threshold
+        thresholds = np.full(len(class_ids), usual, np.float32)
+        if not words:
+            return thresholds
+        for i, class_id in enumerate(class_ids):
+            word = words.get(class_id)
+            if word is None:
+                continue
+            if word.drop:
+                thresholds[i] = NEVER
+            elif word.threshold is not None:
+                thresholds[i] = word.threshold
+        return thresholds
+
+    def _best(self, class_ids: Sequence[int]) -> np.ndarray:
+        """The place of the best tag that is not dropped, among those that are always there."""
+        words = self.vocabulary.words
+        for i, class_id in enumerate(class_ids[:NEXT_BEST]):
+            word = words.get(class_id)
+            if word is None or not word.drop:
+                return np.array([i])
+        return np.array([], np.int64)
+
+    def _one_a_name(self, raw: Detections, class_ids: Sequence[int], indices: np.ndarray) -> np.ndarray:
+        """Without what a surer object of another class, but of the same name, stands for."""
+        groups: dict[int, list[int]] = {}
+        for i in indices.tolist():
+            label_id = self._label_id(class_ids[i])
+            groups.setdefault(label_id, []).append(i)
+        left = []
+        for members in groups.values():
+            classes = {class_ids[i] for i in members}
+            if len(classes) == 1:  # told apart by the network's own NMS
+                left += members
+            elif raw.boxes is None:
+                left.append(members[0])
+            else:
+                left += self._without_overlaps(raw, members)
+        return np.array(sorted(left), np.int64)
+
+    def _without_overlaps(self, raw: Detections, members: list[int]) -> list[int]:
+        assert raw.boxes is not None, "whole-picture tags do not overlap"
+        on_grid = (raw.boxes[members] * BOX_GRID).round()
+        scores = raw.scores[members].astype(np.float64)
+        survivors = nms(torch.from_numpy(on_grid), torch.from_numpy(scores), self.selection.nms_iou)
+        return [members[i] for i in survivors.tolist()]
+
+    def _label_id(self, class_id: int) -> int:
+        word = self.vocabulary.words.get(class_id)
+        return class_id if word is None else word.label_id
+
+    def _in_words(self, raw: Detections, indices: np.ndarray, unsure: bool) -> Detections:
+        boxes = None if raw.boxes is None else raw.boxes[indices]
+        class_ids = raw.class_ids[indices]
+        names = [raw.names[i] for i in indices.tolist()]
+        decided = Detections(raw.width, raw.height, boxes, raw.scores[indices], class_ids, names, raw.invalid, unsure)
+        if not self.vocabulary.words:
+            return decided
+        words = [self._word(class_ids[i], name) for i, name in enumerate(names)]
+        return replace(
+            decided,
+            class_ids=np.array([word.label_id for word in words], np.int64),
+            names=[word.name for word in words],
+            categories=_texts([word.category for word in words]),
+            english=_texts([word.english for word in words]),
+        )
+
+    def _word(self, class_id: int, name: str) -> Word:
+        """A class that nothing is asked for goes by its own name."""
+        word = self.vocabulary.words.get(class_id)
+        return Word(name, class_id) if word is None else word
+
+
+def _texts(texts: Sequence[str]) -> Sequence[str]:
+    """Nothing where none of the objects has any."""
+    return texts if any(texts) else ()

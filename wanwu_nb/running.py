@@ -1,0 +1,107 @@
+"""A plan carried out: threads decode, the resident model runs full batches, a thread writes behind it."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from .deciding import Decision
+from .decoding import DEFAULT_LIMITS, Limits
+from .hardware import Choice
+from .process import single_core_threads
+from .progress import Progress
+from .reading import PictureReader, read_rounds
+from .resident import ResidentModel
+from .results import OutputFolder
+from .settings import PICTURE_TIMEOUT
+from .tagger import Failed, Launched, Tagger
+from .threads import ReadingThreads, heartbeat, reading_threads
+from .tuning import Plan
+
+UNWRITTEN = 2  # batches that may wait for the writer
+
+Threads = Callable[[int, float], AbstractContextManager[ReadingThreads]]
+
+
+def run_plan(
+    plan: Plan,
+    model: ResidentModel,
+    image_dir: str | Path,
+    names: Sequence[str],
+    decision: Decision,
+    output: OutputFolder,
+    progress: Progress,
+    *,
+    culprits: Sequence[Failed] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    picture_timeout: float = PICTURE_TIMEOUT,
+    threads: Threads = reading_threads,
+) -> Plan:
+    """Decode, forward, write. Back-pressure: so many rounds decoded ahead, so many batches not yet written.
+
+    `culprits` are not read again: what is known of them is written. A picture beyond the `limits`, or that takes longer
+    to read than `picture_timeout` seconds, fails. Returns the plan as it was or, where memory ran out, with what the
+    batch size came down to.
+
+    >>> plan = run_plan(plan, model, "photos", names, Decision(), output, progress)
+    """
+    device, spec = model.device.value, model.checkpoint.spec
+    tagger = Tagger(model, decision, plan.batch_size.value)
+    reader = PictureReader(image_dir, spec, device, plan.decoder.value, limits)
+    round_size, rounds_ahead = plan.round_size.value, plan.rounds_ahead.value
+    progress.start()
+    # Left by an exception, Ctrl-C included, the writer finishes what was handed to it: two batches.
+    with (
+        heartbeat(picture_timeout),
+        threads(plan.workers.value, picture_timeout) as decoders,
+        single_core_threads("write", 1) as writer,
+    ):
+        behind = _Behind(writer, output, progress)
+        behind.write(Launched([], None, culprits, tagger))
+        for pictures in read_rounds(reader, decoders, names, round_size, rounds_ahead, output.note_in_flight):
+            for launched in tagger.launch(pictures):
+                behind.write(launched)
+        behind.finish()
+    return _as_it_ended(plan, tagger.batch_size)
+
+
+class _Behind:
+    """Writes batches on a thread of its own, a few behind the network and no more."""
+
+    def __init__(self, writer: Executor, output: OutputFolder, progress: Progress):
+        self.writer = writer
+        self.output = output
+        self.progress = progress
+        self.unwritten: deque[Future[None]] = deque()
+
+    def write(self, launched: Launched) -> None:
+        future = self.writer.submit(self._write, launched)
+        self.unwritten.append(future)
+        if len(self.unwritten) > UNWRITTEN:
+            oldest = self.unwritten.popleft()
+            oldest.result()
+
+    def _write(self, launched: Launched) -> None:
+        for result in launched.results():
+            self.output.put(result)
+        failed = len(self.output.failures)
+        done = self.output.processed + failed
+        self.progress.update(done, failed)
+
+    def finish(self) -> None:
+        for future in self.unwritten:
+            future.result()
+
+
+def _as_it_ended(plan: Plan, batch_size: int) -> Plan:
+    planned = plan.batch_size
+    if batch_size == planned.value:
+        return plan
+    reason = f"{planned.value} ran out of memory in the middle ({planned.reason})"
+    ended = replace(plan, batch_size=Choice(batch_size, reason, planned.measured))
+    if not plan.compiled.value:
+        return ended
+    eager = f"batches of {planned.value} were compiled, and ran out of memory: those of {batch_size} ran as loaded"
+    return replace(ended, compiled=Choice(False, eager, plan.compiled.measured))

@@ -1,0 +1,5 @@
+"""Why a vocabulary cannot be read."""
+
+
+class Unclear(Exception):
+    """The reason alone; `read_vocabulary` puts the file's name in front."""
