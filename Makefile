@@ -34,7 +34,7 @@ bench: .venv/built  ## everything that the pages show, measured on this machine;
 	$(BIN)/python -m benchmarks.scaled_decoding --record $(RESULTS)/scaled_decoding.json
 	$(BIN)/python -m benchmarks.readme
 
-soak: .venv/built  ## the long proofs: 10,000 damaged files, 30 kills, memory over 50,000 pictures
+soak: .venv/built  ## the long proofs: 10,000 damaged files, 90 kills, memory over 50,000 pictures
 	$(BIN)/python tests/soak.py --record docs/soak.txt
 
 lint: .venv/built  ## what is found without running: style, form, types

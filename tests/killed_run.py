@@ -29,7 +29,10 @@ class Run:
         mouth.close()
 
     def hear(self):
-        return self._ear.recv()
+        try:
+            return self._ear.recv()
+        except EOFError:
+            raise RuntimeError(f"the run ended before its time: {self.last_words}") from None
 
     def end(self) -> int:
         self.process.join()
@@ -98,15 +101,15 @@ def install(output: Path, events: Events) -> None:
     events.around(output, "unlink")
     note = LineFile.note
 
-    def note_half(lines: LineFile, line) -> None:
+    def note_half(lines: LineFile, line, **form) -> None:
         kind = f"{lines.path.name} {line.get('status') or next(iter(line))}"
         event = f"half a line of {kind}"
         if events.due(event):
-            content = to_json(line)
+            content = to_json(line, **form)
             with open(lines.path, "ab") as file:
                 file.write(content[: len(content) // 2])
         events.happens(event)
-        note(lines, line)
+        note(lines, line, **form)
         events.happens(f"after a line of {kind}")
 
     LineFile.note = note_half

@@ -121,7 +121,8 @@ def _prepare(parent: Path, seed: int) -> tuple[Path, Path]:
     (inbox / "gone.jpg").write_bytes(scene.read_bytes())
     (inbox / "others" / "gone too.jpg").write_bytes(whole["progressive.jpg"])
     (inbox / "others" / "changed.png").write_bytes(whole["colours.png"])
-    _run_until_complete(inbox, yesterday)
+    fault = _run_until_complete(inbox, yesterday)
+    assert not fault, fault
     shutil.rmtree(inbox)
     today.rename(inbox)
     (inbox / "others" / "changed.png").write_bytes(whole["colours.png"][:3000])  # no picture any more

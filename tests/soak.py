@@ -69,7 +69,7 @@ def main() -> None:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=10_000, help="damaged files; 0: none")
-    parser.add_argument("--kills", type=int, default=30, help="runs that are killed; 0: none")
+    parser.add_argument("--kills", type=int, default=90, help="runs that are killed; 0: none")
     parser.add_argument("--pictures", type=int, default=50_000, help="pictures of the long run; 0: none")
     parser.add_argument("--seed", type=int, default=1, help="of damage and kills")
     parser.add_argument("--record", type=Path, help="text file for what is printed")
