@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS := benchmarks/results
 
-.PHONY: help tag test lab notebooks accuracy bench lint lock
+.PHONY: help tag test lab notebooks accuracy bench soak lint lock
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench: .venv/built  ## everything that the pages show, measured on this machine;
 	$(BIN)/python -m benchmarks.choices --record $(RESULTS)/choices.json
 	$(BIN)/python -m benchmarks.scaled_decoding --record $(RESULTS)/scaled_decoding.json
 	$(BIN)/python -m benchmarks.readme
+
+soak: .venv/built  ## the long proofs: 10,000 damaged files, 90 kills, memory over 50,000 pictures
+	$(BIN)/python tests/soak.py --record docs/soak.txt
 
 lint: .venv/built  ## what is found without running: style, form, types
 	$(BIN)/ruff check .

@@ -160,6 +160,12 @@ def test_floats_that_are_no_numbers_do_not_decide():
     assert decode_content(saved(Image.fromarray(nothing), "TIFF")).image.unique().tolist() == [0]
 
 
+def test_a_nan_that_signals_is_black_and_warns_nobody():
+    """As damaged bytes make it: warnings are errors here."""
+    levels = np.array([[0x7FA00000]], np.uint32).view(np.float32)
+    assert to_8_bits(levels, 1.0).tolist() == [[0]]
+
+
 def test_signed_levels_below_zero_are_black():
     levels = np.array([[-5, 0, 2000, 4095]], np.int32)
     decoded = decode_content(saved(Image.fromarray(levels), "TIFF")).image

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import SCENES, contents
 
-from wanwu_nb import read_results, tag_folder
+from wanwu_nb import concluding, read_results, tag_folder
 from wanwu_nb.detections import Detections
 from wanwu_nb.errors import OutputBusy, OutputError, SettingsError
 from wanwu_nb.images import FileVersion
@@ -82,6 +82,24 @@ def test_a_summary_of_version_0_1_set_aside_still_means_complete(tmp_path):
     assert (tmp_path / "summary.previous.json").exists()
 
 
+def test_setting_aside_that_is_stopped_half_way_is_finished_by_the_next_run(tmp_path, monkeypatch):
+    for name in ("summary.json", "failures.csv"):
+        (tmp_path / name).write_text('{"complete": true}')
+    real, moved = os.replace, []
+
+    def replace_once(*paths) -> None:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(real(*paths))
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", replace_once)
+        set_aside_summary(tmp_path)
+    set_aside_summary(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names - {".lock"} == {"summary.previous.json", "failures.previous.csv"}
+
+
 def test_nothing_is_set_aside_where_there_is_nothing(tmp_path):
     set_aside_summary(tmp_path)
     set_aside_summary(tmp_path / "nowhere")
@@ -118,6 +136,25 @@ def test_orphans_can_be_put_aside(model, inbox, tmp_path):
     shutil.move(tmp_path / first.name, first)
     summary = tag_folder(model, inbox, output)
     assert (summary.resumed, summary.processed) == (3, 1)
+
+
+@pytest.mark.parametrize("stopped_at", [(os, "replace"), (LineFile, "note")], ids=["moving", "noting"])
+def test_an_orphan_whose_moving_is_stopped_is_moved_by_the_next_run(tmp_path, monkeypatch, stopped_at):
+    with OutputFolder(tmp_path, "key", "photos") as out:
+        put(out, "a.jpg", "b.jpg")
+    with monkeypatch.context() as patch, OutputFolder(tmp_path, "key", "photos") as out:
+        patch.setattr(*stopped_at, _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            out.note_orphans(["b.jpg"], move=True)
+    with OutputFolder(tmp_path, "key", "photos") as out:
+        out.note_orphans(["b.jpg"], move=True)
+    assert sorted(contents(tmp_path)) == ["b.jpg.json"]
+    assert (tmp_path / "orphans" / "a.jpg.json").exists()
+    assert names_of(tmp_path) == ["b.jpg"]
+
+
+def _interrupted(*_) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_listing_that_is_not_complete_makes_no_orphan(model, inbox, tmp_path):
@@ -222,6 +259,47 @@ def test_a_line_of_another_shape_is_passed_over(tmp_path, line):
     with OutputFolder(tmp_path, "k") as out:
         assert out.done("a.jpg", VERSION)
     assert names_of(tmp_path) == ["a.jpg", "b.jpg"]
+
+
+def test_compacting_that_is_stopped_half_way_is_done_again_by_the_next_run(tmp_path, monkeypatch):
+    with OutputFolder(tmp_path, "key") as out:
+        put(out, "a.jpg")
+    ledger, raw = tmp_path / "ledger.jsonl", tmp_path / "raw.jsonl"
+    ledger.write_bytes(ledger.read_bytes() * 1000)
+    raw.write_bytes(b'{"image": "a.jpg"}\n' * 1000)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", _interrupted)
+        OutputFolder(tmp_path, "key")
+    OutputFolder(tmp_path, "key").__exit__(None, None, None)
+    assert raw.read_bytes().count(b"\n") == 1
+    assert ledger.read_bytes().count(b"\n") < 5
+    assert list(tmp_path.glob("*.compact")) == []
+
+
+# --- what a killed run leaves -----------------------------------------------------------------------------------------
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path):
+    names = {".partial", ".in_flight.partial", ".vocabulary.partial"}
+    for name in names:
+        (tmp_path / name).write_bytes(b"half of it")
+    with OutputFolder(tmp_path, "key"):
+        pass
+    assert names & {path.name for path in tmp_path.iterdir()} == set()
+
+
+def test_a_run_that_was_stopped_before_the_table_of_labels_leaves_it_to_the_next(model, inbox, tmp_path, monkeypatch):
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="stopped"):
+        patch.setattr(concluding, "write_vocabulary", _stopped)
+        tag_folder(model, inbox, output)
+    assert tag_folder(model, inbox, output).processed == 0
+    assert (output / "vocabulary.csv").exists()
+    assert tag_folder(model, inbox, output).resumed == 4
+
+
+def _stopped(*_) -> None:
+    raise RuntimeError("stopped")
 
 
 # --- what ends a run --------------------------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ def leave_vocabulary(
     >>> leave_vocabulary(model, decision, listing, output, progress)
     []
     """
-    if output.source is None or not output.processed:
+    anything_new = output.processed or output.bits  # bits: of a run that was killed, perhaps before this table
+    if output.source is None or not anything_new:
         return []
     seen = count_labels(output.folder, output.source, decision, listing.names)
     path = write_vocabulary(output.folder, model.labels, seen, decision.vocabulary)

@@ -34,7 +34,8 @@ def to_8_bits(levels: np.ndarray, white: float) -> np.ndarray:
 def _as_floats(levels: np.ndarray, white: float) -> np.ndarray:
     if levels.dtype == np.uint16:
         return levels.astype(np.float32)  # exact, and quicker
-    exact = levels.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN of damaged data may be one that warns
+        exact = levels.astype(np.float64)
     return np.nan_to_num(exact, nan=0.0, posinf=white, neginf=0.0)
 
 

@@ -31,9 +31,10 @@ from .orphans import note_orphans
 from .raw import RAW, RawSource, compact_raw, raw_record
 from .records import FORMAT, LEDGER, json_path, result_record
 from .setting_aside import FAILURES, SUMMARY, set_aside_in
+from .vocabulary_file import PARTIAL as VOCABULARY_PARTIAL
 
 LABELS = "labels.json"
-IN_FLIGHT = ".in_flight.json"
+IN_FLIGHT, IN_FLIGHT_PARTIAL = ".in_flight.json", ".in_flight.partial"
 
 
 class OutputFolder:
@@ -77,8 +78,9 @@ class OutputFolder:
         set_aside_in(self.folder)
         path = self.folder / LEDGER
         self._known = read_ledger(path)
-        if compact(path, self._known):
+        if self._known.many_times_needed:  # the ledger last: killed in between, the next run does both again
             compact_raw(self.folder, self._known.entries)
+            compact(path, self._known)
         self._entries = self._known.entries
         self.bits = self._known.bits.get(self.key, {})
         self._image_dir, before = image_dir, self._known.image_dir
@@ -104,7 +106,7 @@ class OutputFolder:
 
     def note_in_flight(self, names: Sequence[str]) -> None:
         """Write down which pictures are being read: should a decoder end the process, the next run asks one by one."""
-        partial = self._in_flight.with_suffix(".partial")
+        partial = self.folder / IN_FLIGHT_PARTIAL
         with one_sentence(self.folder):
             partial.write_bytes(to_json({"names": list(names)}))
             os.replace(partial, self._in_flight)
@@ -118,7 +120,8 @@ class OutputFolder:
         for file in (self._ledger, self._raw):
             with suppress(OSError):
                 file.close()
-        for path in (self._partial, self._in_flight):
+        half_written = [self.folder / name for name in (IN_FLIGHT_PARTIAL, VOCABULARY_PARTIAL)]  # by a killed run
+        for path in (self._partial, self._in_flight, *half_written):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         self._lock.release()

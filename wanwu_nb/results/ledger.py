@@ -34,6 +34,12 @@ class Contents:
     image_dir: str = ""
     lines: int = 0
 
+    @property
+    def many_times_needed(self) -> bool:
+        """Returns whether there are so many more lines than are needed that a new ledger pays."""
+        needed = len(self.entries) + len(self.bits) + 1
+        return self.lines >= COMPACT_ABOVE and self.lines >= COMPACT_TIMES * needed
+
     def needed(self) -> Iterator[Mapping[str, Any]]:
         """Yields the lines that say the same, without what was said before."""
         for key, choices in self.bits.items():
@@ -111,8 +117,7 @@ def compact(path: Path, contents: Contents) -> bool:
     >>> compact(path, read_ledger(path))
     False
     """
-    needed = len(contents.entries) + len(contents.bits) + 1
-    if contents.lines < COMPACT_ABOVE or contents.lines < COMPACT_TIMES * needed:
+    if not contents.many_times_needed:
         return False
     partial = path.with_name(f"{path.name}.compact")
     with open(partial, "wb") as file:

@@ -27,10 +27,10 @@ def note_orphans(
         count += 1
         entry = contents.entries[image]
         if entry["status"] == "done":
+            if move:  # before it is noted: what a killed run left between the two, the next one finishes
+                _move(folder, image)
             entry["status"] = "gone"
             ledger.note(entry)
-            if move:
-                _move(folder, image)
     return count
 
 

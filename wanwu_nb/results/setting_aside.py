@@ -11,7 +11,8 @@ from .locking import FolderLock
 from .records import LEDGER
 
 SUMMARY, FAILURES = "summary.json", "failures.csv"
-PREVIOUS = {SUMMARY: "summary.previous.json", FAILURES: "failures.previous.csv"}
+# The summary last: as long as it is there, what a killed run left half done is the next one's to finish.
+PREVIOUS = {FAILURES: "failures.previous.csv", SUMMARY: "summary.previous.json"}
 
 
 def set_aside_summary(folder: str | Path) -> None:
