@@ -217,8 +217,8 @@ def test_the_most_frequent_labels_have_their_names_and_counts_beside_their_lines
     assert "(6 of " in figure.axes[1].get_title(loc="left")
 
 
-def test_the_names_do_not_lie_over_each_other(output):
-    figure = threshold_chart(read_raw(output), Decision(Selection(0.9)))
+def test_the_names_of_labels_that_are_as_frequent_do_not_lie_over_each_other():
+    figure = threshold_chart([boxes("a.jpg", (0, 0.9), (1, 0.8), (2, 0.8), (3, 0.7))], Decision())
     figure.canvas.draw()
     extents = [text.get_window_extent() for text in figure.axes[1].texts]
     extents.sort(key=lambda extent: extent.y0)

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +25,7 @@ AT_ALL, AT_NONE = 1.0, -1.0  # the highest threshold that a tag passes, where it
 GAP = 0.09  # between two names, as a share of the chart's height
 HEADROOM = 1.18  # above the highest curve, for what is written there
 LINE, UNSURE = "#666", "#dddddd"
-ON_WHITE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}
+ON_WHITE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}
 
 
 def threshold_chart(pictures: Iterable[Tagged], decision: Decision) -> Figure:
@@ -129,7 +130,7 @@ def _draw_all(panel: Axes, counts: _Counts) -> None:
 def _set_axes(panel: Axes, counts: _Counts, highest: int) -> None:
     panel.set_xlim(counts.lowest, 1)
     panel.set_ylim(0, HEADROOM * max(1, highest))
-    panel.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    panel.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     panel.yaxis.set_major_formatter("{x:,.0f}")
     panel.axvline(counts.threshold, color=LINE, linestyle="--", linewidth=1)
     panel.set_xlabel("conf_threshold 阈值")
@@ -155,7 +156,8 @@ def _write_unsure(panel: Axes, total: int, with_unsure: int) -> None:
         return
     text = "grey: unsure, but a picture's best\n灰色：没把握，但为每图最好的标签"
     corner = 0.99, 0.99
-    panel.text(*corner, text, transform=panel.transAxes, ha="right", va="top", color=LINE, fontsize="small")
+    letters: dict[str, Any] = {"color": LINE, "fontsize": "small", "bbox": ON_WHITE}
+    panel.text(*corner, text, transform=panel.transAxes, ha="right", va="top", **letters)
 
 
 def _draw_labels(panel: Axes, counts: _Counts) -> None:
