@@ -184,7 +184,7 @@ def _draw_labels(panel: Axes, counts: _Counts) -> None:
 def _write_names(panel: Axes, x: float, begins: list[tuple[int, str, str]]) -> None:
     """At the beginnings of the lines, moved apart where these are too close."""
     top = panel.get_ylim()[1]
-    in_order = sorted(begins, key=lambda begin: begin[0])
+    in_order = sorted(reversed(begins), key=lambda begin: begin[0])
     heights = _apart([value / top for value, _, _ in in_order])
     for (value, text, colour), height in zip(in_order, heights, strict=True):
         panel.annotate(
