@@ -8,9 +8,17 @@ RESULTS := benchmarks/results
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-tag: .venv/built  ## tag the demo pictures; results in runs/tags
-	@mkdir -p runs
-	$(BIN)/papermill -k python3 notebooks/03_tag_batch.ipynb runs/03_tag_batch.ipynb -p output_dir runs/tags
+ifdef IMAGES
+NAME := $(shell basename "$(IMAGES)")
+FOLDERS := -r image_dir "$(IMAGES)" -r output_dir "runs/$(NAME)/tags"
+else
+NAME := .
+FOLDERS := -r output_dir runs/tags
+endif
+
+tag: .venv/built  ## tag the demo pictures, results in runs/tags; or make tag IMAGES=photos, results in runs/photos/tags
+	@mkdir -p "runs/$(NAME)"
+	$(BIN)/papermill -k python3 notebooks/03_tag_batch.ipynb "runs/$(NAME)/03_tag_batch.ipynb" $(FOLDERS)
 
 test: .venv/built  ## all tests
 	$(BIN)/python -m pytest
@@ -28,6 +36,7 @@ bench: .venv/built  ## everything that the pages show, measured on this machine;
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.speed --record $(RESULTS)
 	$(BIN)/python -m benchmarks.memory --record $(RESULTS)/memory.json
+	$(BIN)/python -m benchmarks.redecide --record $(RESULTS)/redecide.json
 	$(BIN)/python -m benchmarks.cold_start --record $(RESULTS)/cold_start.json
 	$(BIN)/python -m benchmarks.clock --record $(RESULTS)/clock.json
 	$(BIN)/python -m benchmarks.choices --record $(RESULTS)/choices.json

@@ -11,8 +11,13 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import skimage
 from platformdirs import user_cache_path
 
+from wanwu_nb import ResidentModel, read_results, tag_folder
+from wanwu_nb.views.pictures import contact_sheet
+
+PHOTOGRAPHS = ("coffee.png", "chelsea.png", "rocket.jpg")
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
@@ -26,6 +31,19 @@ def main() -> None:
         shorten_paths(executed, names)
         nbformat.write(normalised(executed), path)
         print(f"{path.name}: run and written", file=sys.stderr)
+    draw_photographs(NOTEBOOKS.parent / "docs/photographs.jpg")
+
+
+def draw_photographs(path: Path) -> None:
+    """Real photographs with the everyday model's tags, which the README shows: all in the public domain (CC0)."""
+    source = Path(skimage.__file__).parent / "data"
+    with tempfile.TemporaryDirectory() as folder:
+        photographs, output = Path(folder, "photographs"), Path(folder, "tags")
+        photographs.mkdir()
+        for name in PHOTOGRAPHS:
+            shutil.copy(source / name, photographs)
+        tag_folder(ResidentModel.load("everyday", precision="fp32"), photographs, output)
+        contact_sheet(photographs, read_results(output)).save(path, quality=85)
 
 
 def normalised(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -24,6 +24,9 @@ from wanwu_nb.decoding import decode
 from wanwu_nb.detections import Detections
 from wanwu_nb.errors import MissingFile, ModelError
 from wanwu_nb.fitting import InputSpec, fit, place
+from wanwu_nb.method.job import job_of
+from wanwu_nb.method.script import prepare
+from wanwu_nb.settings import ProfileSettings, check_settings
 
 FOLDERS = (Path(skimage.__file__).parent / "data", Path(matplotlib.__file__).parent / "mpl-data" / "sample_data")
 PATHS = [path for folder in FOLDERS for path in folder.iterdir() if path.suffix in (".png", ".jpg")]
@@ -225,6 +228,15 @@ def test_what_is_cropped_first_lies_where_it_would_have_been(monkeypatch, size):
     monkeypatch.setattr("wanwu_nb.fitting.FAR", 10**9)
     whole, _ = fit(picture, everyday.INPUT)
     assert (cut_first.int() - whole.int()).abs().max() <= 2, "bicubic edges are steeper than bilinear ones"
+
+
+def test_the_articles_script_scales_as_timm_does(photograph, timms_transform, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    photograph.save(photos / "coffee.png")
+    settings = check_settings(ProfileSettings, image_dir=photos, model="everyday", device="cpu")
+    image, _ = prepare(job_of(settings, tmp_path / "job"), "coffee.png")
+    torch.testing.assert_close(image, timms_transform(photograph))
 
 
 # --- specs that say more than they did --------------------------------------------------------------------------------

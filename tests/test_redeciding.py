@@ -1,12 +1,16 @@
 """Another threshold, top_k or vocabulary: decided anew from what the network said, equal to a run of the network."""
 
 import json
+import os
 import shutil
 
 import pytest
 from conftest import SCENES, contents
 
 from wanwu_nb import tag_folder
+from wanwu_nb.checkpoints import DEMO_FOLDER
+from wanwu_nb.errors import ModelError
+from wanwu_nb.remembering import load_or_recall
 from wanwu_nb.resident import ResidentModel
 
 MERGED = "label 原标签,name 改为\n面包,食品\n甜甜圈,食品\n苹果,食品\n"
@@ -140,3 +144,81 @@ def test_raw_objects_are_small_exact_and_stand_before_the_ledger(tagged):
     assert round(scores[0], 4) == result["objects"][0]["confidence"]
     assert scores[0] != result["objects"][0]["confidence"]
     assert sorted(map(len, lines))[SCENES // 2] < 1000
+
+
+def test_verify_tells_a_changed_picture_by_its_content_alone(model, scenes, tmp_path):
+    """One that was touched is done; one that changed under the same size and time is not."""
+    folder, output = tmp_path / "pictures", tmp_path / "out"
+    shutil.copytree(scenes, folder)
+    tag_folder(model, folder, output, batch_size=2, verify=True)
+    touched, changed, *_ = sorted(folder.glob("*.jpg"))
+    os.utime(touched)
+    content, stat = changed.read_bytes(), changed.stat()
+    changed.write_bytes(content[:-3] + b"x" + content[-2:])
+    os.utime(changed, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    summary = tag_folder(model, folder, output, batch_size=2)  # by size and time: the other way round
+    assert (summary.processed, summary.resumed) == (1, SCENES - 1)
+    os.utime(touched)
+    summary = tag_folder(model, folder, output, batch_size=2, verify=True)
+    assert (summary.processed, summary.resumed) == (2, SCENES - 2)
+    summary = tag_folder(model, folder, output, batch_size=2, verify=True)
+    assert (summary.processed, summary.resumed) == (0, SCENES)
+
+
+def test_a_picture_that_was_only_touched_is_noted_with_its_new_time(model, scenes, tmp_path):
+    folder, output = tmp_path / "pictures", tmp_path / "out"
+    shutil.copytree(scenes, folder)
+    tag_folder(model, folder, output, batch_size=2, verify=True)
+    for path in folder.glob("*.jpg"):
+        os.utime(path)
+    summary = tag_folder(model, folder, output, batch_size=2, verify=True)
+    assert (summary.processed, summary.resumed) == (0, SCENES)
+    summary = tag_folder(model, folder, output, batch_size=2)
+    assert (summary.processed, summary.resumed) == (0, SCENES)
+
+
+@pytest.mark.parametrize("which", ["", "labels", "weights", "another precision", "another folder"])
+def test_a_model_is_recalled_only_where_nothing_changed(tmp_path, scenes, which):
+    folder, output = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(DEMO_FOLDER, folder)
+    parameters = {"model": str(folder), "precision": "fp32"}
+    tag_folder(load_or_recall(output, **parameters), scenes, output, batch_size=2, limit=2)
+    match which:
+        case "labels":
+            (folder / "labels_zh.json").write_bytes((folder / "labels_zh.json").read_bytes() + b" ")
+        case "weights":
+            os.utime(folder / "model.safetensors")
+        case "another precision":
+            parameters["precision"] = "bf16"
+        case "another folder":
+            (output / "labels.json").write_text("{}")
+    recalled = load_or_recall(output, **parameters)
+    assert ("network" in vars(recalled)) == bool(which)
+
+
+def test_a_recalled_model_is_loaded_at_its_first_forward_and_is_then_like_any_other(scenes, tmp_path, photograph):
+    output = tmp_path / "out"
+    parameters = {"model": "demo", "precision": "fp32"}
+    loaded = load_or_recall(output, **parameters)
+    tag_folder(loaded, scenes, output, batch_size=2, limit=2)
+    recalled = load_or_recall(output, **parameters)
+    assert recalled.record() == loaded.record() | {"load_seconds": 0.0}
+    summary = tag_folder(recalled, scenes, output, batch_size=2, limit=2, conf_threshold=0.5)
+    assert summary.redecided == 2
+    assert "network" not in vars(recalled)
+    summary = tag_folder(recalled, scenes, output, batch_size=2, limit=4, conf_threshold=0.5)
+    assert (summary.processed, summary.resumed) == (2, 2)
+    assert "network" in vars(recalled)
+    assert recalled.predict([photograph])[0].tags == loaded.predict([photograph])[0].tags
+
+
+def test_weights_that_changed_after_the_model_was_recalled_are_an_error(scenes, tmp_path):
+    folder, output = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(DEMO_FOLDER, folder)
+    tag_folder(load_or_recall(output, model=folder, precision="fp32"), scenes, output, batch_size=2, limit=2)
+    recalled = load_or_recall(output, model=folder, precision="fp32")
+    names = json.loads((folder / "labels_zh.json").read_text("utf-8"))
+    names["0"] = "汗衫"
+    (folder / "labels_zh.json").write_text(json.dumps(names), "utf-8")
+    with pytest.raises(ModelError, match="has changed since the run before: run again"):
+        tag_folder(recalled, scenes, output, batch_size=2, limit=4)

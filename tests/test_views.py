@@ -25,7 +25,7 @@ from wanwu_nb.views import charts
 from wanwu_nb.views.drawing import drawing_never_decides, shown
 from wanwu_nb.views.fonts import COLOURS, chinese_font
 from wanwu_nb.views.headings import HEADINGS, in_two_languages
-from wanwu_nb.views.pictures import GREY, SHEET_WIDTH, annotate, contact_sheet
+from wanwu_nb.views.pictures import GREY, LARGE_LETTERS, SHEET_WIDTH, annotate, contact_sheet
 
 WIDTH, HEIGHT = 400, 300
 TILE = SHEET_WIDTH // 3, 320
@@ -86,10 +86,17 @@ def test_the_label_stays_in_the_picture():
     assert not (bar[:, :200] == rgb(COLOURS[0])).all(-1).any()
 
 
-def test_tags_without_a_box_stand_below_each_other_the_best_lowest():
+def test_tags_without_a_box_stand_below_each_other_the_best_first():
     picture = annotate(blank(), [Tag("台灯", 0, 0.9, None), Tag("椅子", 1, 0.5, None)])
-    assert picture.getpixel((2, 4)) == rgb(COLOURS[1])
-    assert picture.getpixel((2, 4 + round(1.3 * 14))) == rgb(COLOURS[0])
+    letters = max(picture.size) // LARGE_LETTERS
+    assert picture.getpixel((2, 4)) == rgb(COLOURS[0])
+    assert picture.getpixel((2, 4 + round(1.3 * letters))) == rgb(COLOURS[1])
+
+
+def test_a_tag_that_is_unsure_is_drawn_as_a_question():
+    sure, unsure = (annotate(blank(), [Tag("导弹", 0, 0.2, None, unsure)]) for unsure in (False, True))
+    widths = [(np.array(picture) == rgb(COLOURS[0])).all(-1).any(0).sum() for picture in (sure, unsure)]
+    assert widths[1] > widths[0]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16", "P"])

@@ -732,6 +732,12 @@ def test_a_vocabulary_that_was_the_new_table_is_not_written_over(tmp_path):
     assert write(tmp_path, 2, vocabulary) == "vocabulary.new2.csv"
 
 
+def test_the_table_is_written_over_where_the_vocabulary_lies_elsewhere(tmp_path):
+    vocabulary = read_vocabulary(file_of(tmp_path, "label\n"), LABELS)
+    write(tmp_path, 1, vocabulary)
+    assert write(tmp_path, 2, vocabulary) == "vocabulary.csv"
+
+
 def test_a_vocabulary_that_is_gone_meanwhile_does_not_matter(tmp_path):
     path = file_of(tmp_path, "label\n")
     vocabulary = read_vocabulary(path, LABELS)

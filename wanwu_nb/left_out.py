@@ -53,7 +53,18 @@ SYSTEM_FOLDERS = frozenset(
     ]
 )
 SYSTEM_FILES = frozenset([".ds_store", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db"])
-OURS = frozenset([".lock", ".partial", "contact_sheet.jpg"])  # what a run leaves in a folder that is tagged in place
+# What a run leaves in a folder that is tagged in place: a picture, and what begins with a dot.
+OURS = frozenset(
+    [
+        ".in_flight.json",
+        ".lock",
+        ".lock.exclusive",
+        ".model.json",
+        ".partial",
+        ".vocabulary.sha256",
+        "contact_sheet.jpg",
+    ]
+)
 HEAD = 65536  # bytes of a ledger that are looked at
 
 

@@ -54,7 +54,8 @@ def prepare(job: Job, name: str) -> tuple[Tensor, Placement]:
         spec = job.spec
         photo = upright(job.image_dir / name)
         placement = place(photo.width, photo.height, spec)
-        scaled = photo.resize(placement.scaled, Image.Resampling.BILINEAR)
+        how = Image.Resampling[spec.interpolation.upper()]
+        scaled = photo.resize(placement.scaled, how)
         size = spec.width, spec.height
         grey = spec.pad, spec.pad, spec.pad
         canvas = Image.new("RGB", size, grey)

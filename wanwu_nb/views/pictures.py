@@ -19,11 +19,13 @@ from .fonts import COLOURS, chinese_font
 SHEET_WIDTH = 1500
 CELL_SHAPE = 0.64  # height / width
 GREY = "#c8c8c8"
+LETTERS, LARGE_LETTERS = 42, 24  # so many stand along a photo's longer side
 CAPTION = 80  # characters of a name below its picture
 
 
 def annotate(photo: Image.Image, objects: Sequence[Tag]) -> Image.Image:
-    """Draw boxes with label and confidence, a colour a label; sizes follow the photo's. A tag without a box is text.
+    """Draw boxes with label and confidence, a colour a label; sizes follow the photo's. Tags without a
+    box are text, best first; one that is unsure has a question mark.
 
     `objects`: best first, boxes xyxy in the upright photo's pixels.
     Returns a new picture, upright RGB: the caller's stays as it is.
@@ -116,30 +118,41 @@ def _has_changed(image_dir: str | Path, tagged: Tagged) -> bool:
 
 
 def _draw(picture: Image.Image, objects: Sequence[Tag]) -> None:
-    """Draw on `picture` itself, the surest object last: it lies over the others."""
-    pen = _Pen(picture)
-    below = float(pen.line)  # where the next tag without a box goes
+    """Draw on `picture` itself, the surest box last: it lies over the others."""
+    pen = _Pen(picture, LETTERS)
     for tag in reversed(objects):
-        colour = _colour(tag.label_id)
-        text = f"{shown(tag.label)} {tag.confidence:.2f}"
-        if tag.bbox is None:
-            pen.label(pen.line, below, text, colour)
-            below += 1.3 * pen.font.size
-        else:
+        if tag.bbox is not None:
             left, top, _, _ = tag.bbox
+            colour = _colour(tag.label_id)
             pen.box(tag.bbox, colour)
-            pen.label(left, top - pen.text_height, text, colour)
+            pen.label(left, top - pen.text_height, _caption(tag), colour)
+    _list_tags(picture, [tag for tag in objects if tag.bbox is None])
+
+
+def _list_tags(picture: Image.Image, tags: Sequence[Tag]) -> None:
+    """Whole-picture tags, a line each."""
+    pen = _Pen(picture, LARGE_LETTERS)
+    top = float(pen.line)
+    for tag in tags:
+        pen.label(pen.line, top, _caption(tag), _colour(tag.label_id))
+        top += 1.3 * pen.font.size
+
+
+def _caption(tag: Tag) -> str:
+    """A tag that is there only because the best always is asks rather than tells."""
+    doubt = "？" if tag.unsure else ""
+    return f"{shown(tag.label)}{doubt} {tag.confidence:.2f}"
 
 
 class _Pen:
     """Draws on one picture; lines and letters follow its size."""
 
-    def __init__(self, picture: Image.Image) -> None:
+    def __init__(self, picture: Image.Image, letters_a_side: int) -> None:
         self.canvas = ImageDraw.Draw(picture)
         self.right_edge = picture.width
         longer_side = max(picture.size)
         self.line = max(2, longer_side // 320)
-        letters = max(14, longer_side // 42)
+        letters = max(14, longer_side // letters_a_side)
         self.font = _font(letters)
         self.text_height = 1.25 * letters
         self.text_rise = 0.12 * letters  # the font leaves room above its letters
