@@ -4,7 +4,7 @@ A run asks the network for more than it keeps, and writes that down: so another 
 on later. Whatever the run asked for, the same selection and vocabulary decide the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,8 +12,8 @@ import torch
 from torchvision.ops import nms
 
 from .detections import BOX_GRID, Detections, Selection, texts_if_any
-from .settings import RAW_FLOOR
-from .vocabulary import NO_WORDS, Vocabulary
+from .settings import RAW_FLOOR, TagSettings
+from .vocabulary import NO_WORDS, Vocabulary, read_vocabulary
 
 DEPTH = 100  # objects of a picture that the network is asked for at least: dropped ones make room for the next
 NEXT_BEST = 5  # of a whole-picture tagger's tags, however unsure: where the best is dropped, the next takes its place
@@ -33,6 +33,21 @@ class Decision:
     selection: Selection = field(default_factory=Selection)
     vocabulary: Vocabulary = NO_WORDS
     raw_floor: float = RAW_FLOOR
+
+    @classmethod
+    def of(cls, settings: TagSettings, labels: Mapping[int, str]) -> "Decision":
+        """Returns what the settings of a run ask for, with their vocabulary read for the model's `labels`.
+
+        Raises MissingFile or VocabularyError.
+
+        >>> Decision.of(TagSettings(conf_threshold=0.4), model.labels).selection.conf_threshold
+        0.4
+        """
+        selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
+        vocabulary = NO_WORDS
+        if settings.vocabulary:
+            vocabulary = read_vocabulary(settings.vocabulary, labels)
+        return cls(selection, vocabulary, settings.raw_floor)
 
     @property
     def asked(self) -> Selection:
