@@ -95,6 +95,7 @@ def sum_up(
         device=model.device,
         precision=model.precision,
         batch_size=plan.batch_size,
+        engine=plan.engine,
         compiled=plan.compiled,
         decoder=plan.decoder,
         workers=plan.workers,

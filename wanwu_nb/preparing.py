@@ -1,0 +1,220 @@
+"""OpenVINO for a model: what an earlier process prepared is opened at once; else it is prepared where that pays.
+
+Nothing is believed: what is opened must give the answers that were noted, to the bit; what is prepared must answer as
+the network does, and be faster on this machine. Whatever goes wrong, the network runs as it was loaded, and why is one
+sentence.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .detections import pack
+from .engines import EAGER, OPENVINO, Run, kept, openvino_cpu
+from .errors import first_line
+from .hardware import Choice
+from .resident import ResidentModel
+from .timing import forward_seconds, seconds_in_turn
+
+WORTH_TIMING = 200  # pictures: fewer are done before a timed batch has paid for itself
+SAVES, COSTS = 0.25, 15.0  # a share of the forward at least; seconds: docs/speed.md
+BEST = 3  # rows of each picture that must be the same as the network's own
+SCORE_APART, BOX_APART = 1e-3, 1.0  # how far apart the same row may be; boxes in input pixels
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why what was kept is not used."""
+
+    reason: str
+
+
+def choose_openvino(pictures: int, batch_size: int, model: ResidentModel, say: Say = print) -> Choice[str]:
+    """Run batches of this size with OpenVINO where it was prepared before, or where preparing it pays.
+
+    Returns which engine runs the network now, with what was measured when it was prepared.
+
+    >>> choose_openvino(24, 8, model).value
+    'torch eager'
+    """
+    problem = openvino_cpu.why_not(model.device.value, model.precision.value)
+    if problem:
+        return Choice(EAGER, problem)
+    opened = _open_kept(model, batch_size)
+    if isinstance(opened, Choice):
+        return opened
+    if opened is not None:
+        return prepare(model, batch_size, say, f"{opened.reason}: prepared anew")
+    wanted = _pays(pictures, batch_size, model)
+    if not wanted.value:
+        return Choice(EAGER, wanted.reason)
+    return prepare(model, batch_size, say, wanted.reason)
+
+
+def use_openvino_again(batch_size: int, model: ResidentModel, say: Say = print) -> Choice[str]:
+    """Run with OpenVINO as the run that was stopped did, whatever it costs: another engine would round differently.
+
+    Returns which engine runs the network now.
+
+    >>> use_openvino_again(8, model).value
+    'OpenVINO'
+    """
+    reason = "as the run that was stopped"
+    problem = openvino_cpu.why_not(model.device.value, model.precision.value)
+    if problem:
+        return Choice(EAGER, f"the run that was stopped had OpenVINO: {problem}")
+    opened = _open_kept(model, batch_size)
+    if isinstance(opened, Choice) and opened.value == OPENVINO:
+        return Choice(OPENVINO, reason, opened.measured)
+    return prepare(model, batch_size, say, reason, must_be_faster=False)
+
+
+def prepare(
+    model: ResidentModel, batch_size: int, say: Say = print, reason: str = "as asked", must_be_faster: bool = True
+) -> Choice[str]:
+    """Prepare OpenVINO for batches of this size, keep what it built for later processes, and run with it if it is good.
+
+    Returns which engine runs the network now.
+
+    >>> prepare(model, 8).value
+    'OpenVINO'
+    """
+    say("preparing the network for OpenVINO, which takes some seconds")
+    spec, precision = model.checkpoint.spec, model.precision.value
+    batch = _fixed_batch(model, batch_size)
+    started = time.perf_counter()
+    try:
+        built = openvino_cpu.build(model.normalised, spec, precision, batch_size)
+        run = openvino_cpu.open_built(built, precision)
+        answers = _answers(run, batch)
+    except Exception as error:  # whatever torch and OpenVINO say: an operator unknown to them, branches on the data
+        return Choice(EAGER, f"OpenVINO cannot run this network ({first_line(error)})")
+    seconds = time.perf_counter() - started
+    if not _are_alike(_answers(model.normalised, batch), answers):
+        return Choice(EAGER, "OpenVINO gives other answers than the network")
+    eager, prepared = seconds_in_turn(model.normalised, run, batch)
+    measured = {"preparing": round(seconds, 2), "batch_eager": round(eager, 4), "batch_prepared": round(prepared, 4)}
+    faster = prepared < eager
+    entry = kept.Entry(built if faster else b"", _digest(answers), faster, measured)
+    not_kept = _keep(model, batch_size, entry)
+    if must_be_faster and not faster:
+        return Choice(EAGER, f"OpenVINO proved no faster{not_kept}", measured)
+    model.use_engine(OPENVINO, run, batch_size)
+    return Choice(OPENVINO, f"{reason}: {_less(measured)}{not_kept}", measured)
+
+
+def sizes_prepared(model: ResidentModel) -> Sequence[int]:
+    """Returns the batch sizes that OpenVINO was prepared for, the one used last first.
+
+    >>> sizes_prepared(model)
+    [4]
+    """
+    if openvino_cpu.why_not(model.device.value, model.precision.value):
+        return []
+    return kept.sizes_kept(_identity(model))
+
+
+def _less(measured: Mapping[str, float]) -> str:
+    saved = 1 - measured["batch_prepared"] / measured["batch_eager"]
+    return f"a batch takes {saved:.0%} less"
+
+
+def _pays(pictures: int, batch_size: int, model: ResidentModel) -> Choice[bool]:
+    apart = "`python -m wanwu_nb.prepare` does it apart"
+    if pictures < WORTH_TIMING:
+        return Choice(False, f"preparing OpenVINO does not pay for fewer than {WORTH_TIMING} pictures: {apart}")
+    seconds_a_picture = forward_seconds(model, batch_size) / batch_size
+    saved = pictures * seconds_a_picture * SAVES
+    reason = f"preparing OpenVINO costs about {COSTS:.0f} s and would save about {saved:.0f} s"
+    if saved > COSTS:
+        return Choice(True, reason)
+    return Choice(False, f"{reason}: {apart}")
+
+
+def _identity(model: ResidentModel) -> str:
+    checkpoint = model.checkpoint
+    return kept.identity(OPENVINO, checkpoint.fingerprint, checkpoint.spec.to_dict(), model.precision.value)
+
+
+def _open_kept(model: ResidentModel, batch_size: int) -> "Choice[str] | _Refusal | None":
+    """What an earlier process kept, in use now, or that it was no faster; why it is refused, and gone; or nothing."""
+    name = _identity(model)
+    try:
+        entry = kept.read(name, batch_size)
+        if entry is None:
+            return None
+        if not entry.faster:
+            return Choice(EAGER, "OpenVINO proved no faster when it was prepared", entry.measured)
+        return _open_entry(entry, model, batch_size)
+    except kept.Refused as error:
+        kept.forget(name, batch_size)
+        return _Refusal(f"what was kept for OpenVINO is not used, since {error}")
+
+
+def _open_entry(entry: kept.Entry, model: ResidentModel, batch_size: int) -> Choice[str]:
+    started = time.perf_counter()
+    try:
+        run = openvino_cpu.open_built(entry.built, model.precision.value)
+        answers = _answers(run, _fixed_batch(model, batch_size))
+    except Exception as error:  # of another version, or of none
+        raise kept.Refused(f"it cannot be opened ({first_line(error)})") from None
+    if _digest(answers) != entry.answers:
+        raise kept.Refused("its answers have changed")
+    seconds = time.perf_counter() - started
+    model.use_engine(OPENVINO, run, batch_size)
+    reason = f"prepared by an earlier run: {_less(entry.measured)}"
+    return Choice(OPENVINO, reason, {**entry.measured, "opening": round(seconds, 2)})
+
+
+def _keep(model: ResidentModel, batch_size: int, entry: kept.Entry) -> str:
+    """Returns what went wrong, as the end of a sentence; "" if nothing did."""
+    name = _identity(model)
+    kept.forget(name, batch_size)
+    try:
+        kept.keep(name, batch_size, entry)
+    except OSError as error:
+        return f"; it could not be kept for later runs ({first_line(error)})"
+    return ""
+
+
+def _fixed_batch(model: ResidentModel, batch_size: int) -> Tensor:
+    """The same uint8 [B,3,H,W] at all times: noise, brighter from picture to picture."""
+    spec = model.checkpoint.spec
+    generator = torch.Generator().manual_seed(0)
+    shape = (batch_size, 3, spec.height, spec.width)
+    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    brightness = torch.arange(1, batch_size + 1).view(-1, 1, 1, 1)
+    return (noise * brightness // batch_size).to(torch.uint8)
+
+
+@torch.inference_mode()
+def _answers(run: Run, batch: Tensor) -> Tensor:
+    boxes, scores, class_ids = run(batch)
+    return pack(boxes, scores, class_ids)
+
+
+def _digest(answers: Tensor) -> str:
+    return hashlib.sha256(answers.numpy().tobytes()).hexdigest()
+
+
+def _are_alike(network: Tensor, engine: Tensor) -> bool:
+    """Whether the best rows of each picture, packed [B,K,2 or 6], are among the engine's.
+
+    Among all of them: where scores are nearly equal, rounding decides their order.
+    """
+    if network.shape != engine.shape or not engine.isfinite().all():
+        return False
+    order = network[..., 0].argsort(dim=1, descending=True)[:, :BEST]
+    best = network.gather(1, order[..., None].expand(-1, -1, network.shape[2]))
+    apart = (best[:, :, None] - engine[:, None]).abs()  # [B,best,K,columns]
+    same_score = apart[..., 0] <= SCORE_APART
+    same_class = apart[..., 1] == 0
+    same_box = (apart[..., 2:] <= BOX_APART).all(dim=3)
+    same = same_score & same_class & same_box
+    return bool(same.any(dim=2).all())
