@@ -80,7 +80,7 @@ def finish(folder: Path, output: Path) -> None:
         results.begin({}, model.labels)
         for i, name in enumerate(find_images(folder)):
             results.put(replace(tagged[i % len(tagged)], image=name, version=version_of(folder, name)))
-        remember(model, results.folder)
+        remember(model, results)
 
 
 def tag_scenes(model: ResidentModel, decision: Decision) -> Sequence[Tagged]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wanwu_nb import read_results
-from wanwu_nb.detections import Detections, Selection
+from wanwu_nb.detections import Detections, Selection, Tag
 from wanwu_nb.errors import MissingFile, ResultsError
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import FileVersion, version_of
@@ -214,7 +214,7 @@ def test_results_are_read_by_name_as_they_were_put(tmp_path, version):
     assert (one.image, one.version, one.width, one.height, one.invalid) == ("a.jpg", version, 9, 9, 2)
     assert one.objects == tag.tags
     assert other.image == "b/z.jpg"
-    assert other.objects == [("台灯", 10, 0.93, (1.0, 2.0, 30.12, 40.0))]
+    assert other.objects == [Tag("台灯", 10, 0.93, (1.0, 2.0, 30.12, 40.0))]
     assert read_result(tmp_path / "out", "b/z.jpg").objects == other.objects
 
 

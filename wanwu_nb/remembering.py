@@ -6,7 +6,6 @@ prepared earlier.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -22,7 +21,7 @@ from .fitting import InputSpec
 from .hardware import Choice, choose_device, choose_precision
 from .paths import local_path
 from .resident import ResidentModel
-from .results import LABELS, to_json
+from .results import LABELS, OutputFolder, to_json
 from .settings import ModelSettings, check_settings
 
 MEMORY = ".model.json"
@@ -35,10 +34,10 @@ OF_ITS_ENGINE = ("engine", "compiled_for", "_prepared")  # may be in use before,
 Files = list[list[Any]]
 
 
-def remember(model: ResidentModel, folder: Path) -> None:
+def remember(model: ResidentModel, output: OutputFolder) -> None:
     """Leave word of the model in an output folder, beside its labels, for `load_or_recall`.
 
-    >>> remember(model, Path("runs/tags"))
+    >>> remember(model, output)
     """
     checkpoint = model.checkpoint
     files = _files(checkpoint.weights, model.opened)
@@ -50,15 +49,13 @@ def remember(model: ResidentModel, folder: Path) -> None:
         "packages": _packages(),
         "weights": str(checkpoint.weights),
         "files": files,
-        "labels": _digest(folder / LABELS),
+        "labels": _digest(output.folder / LABELS),
         "spec": asdict(checkpoint.spec),
         "precision": model.precision.record(),
         "model": model.record(),
         "architecture": checkpoint.architecture,
     }
-    partial = folder / f"{MEMORY}.partial"
-    partial.write_bytes(to_json(memory))
-    os.replace(partial, folder / MEMORY)
+    output.write(to_json(memory), MEMORY)
 
 
 def load_or_recall(output_dir: str | Path, **parameters: Any) -> ResidentModel:

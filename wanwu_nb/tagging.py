@@ -143,7 +143,7 @@ def _run(
     plan = make_plan(settings, model, names, output.bits, progress.say)
     bits = plan.bits() if names else {}
     output.begin(bits, model.labels)
-    remember(model, output.folder)
+    remember(model, output)
     culprits = _culprits(model, settings, names, output, progress)
     others = [name for name in names if name not in culprits]
     return run_plan(

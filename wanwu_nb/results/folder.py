@@ -130,9 +130,8 @@ class OutputFolder:
         """Write the model's names by class id, and note in the ledger what runs that go on from this one keep to."""
         in_order = sorted(labels.items())
         names = {str(class_id): name for class_id, name in in_order}
-        content = to_json(names)
+        self.write(to_json(names), LABELS)
         with one_sentence(self.folder):
-            self._move_into_place(content, self.folder / LABELS)
             if bits and bits != self.bits:
                 self._ledger.note({"format": FORMAT, "key": self.key, "choices": dict(bits)})
 
@@ -259,15 +258,16 @@ class OutputFolder:
         text = table.getvalue()
         content = text.encode("utf-8", "backslashreplace")  # a file name may be no UTF-8
         record = to_json(summary.record(), indent=1)
+        self.write(codecs.BOM_UTF8 + content, FAILURES)  # the mark tells spreadsheets
         with one_sentence(self.folder):
-            self._move_into_place(codecs.BOM_UTF8 + content, self.folder / FAILURES)  # the mark tells spreadsheets
             self._ledger.note({"complete": True})
-            self._move_into_place(record, self.folder / SUMMARY)
+        self.write(record, SUMMARY)
 
-    def _move_into_place(self, content: bytes, path: Path) -> None:
-        """Write under a temporary name, then rename: whoever looks sees the old file or the new, never half."""
-        self._partial.write_bytes(content)
-        os.replace(self._partial, path)
+    def write(self, content: bytes, name: str) -> None:
+        """Put a file of that name into the folder: whoever looks sees the old one or the new, never half."""
+        with one_sentence(self.folder):
+            self._partial.write_bytes(content)
+            os.replace(self._partial, self.folder / name)
 
 
 def _line(result: Tagged | Failed, key: str, status: str) -> dict[str, Any]:
