@@ -20,11 +20,11 @@ from small_networks import Limited, tagger
 from torch import nn
 
 from wanwu_nb import ResidentModel, preparing, tag_folder
+from wanwu_nb.engine_choice import choose_engine
 from wanwu_nb.engines import EAGER, OPENVINO, kept, openvino_cpu
 from wanwu_nb.prepare import main
 from wanwu_nb.remembering import load_or_recall
 from wanwu_nb.summary import Summary
-from wanwu_nb.tuning import choose_engine
 
 SIZE = 4
 
@@ -187,7 +187,7 @@ def test_where_halved_batches_ran_as_loaded_the_summary_names_no_engine(scenes, 
         model.use_engine(OPENVINO, fails, batch_size)
         return preparing.Choice(OPENVINO, "for the test")
 
-    monkeypatch.setattr("wanwu_nb.tuning.choose_openvino", prepared)
+    monkeypatch.setattr("wanwu_nb.engine_choice.choose_openvino", prepared)
     summary = tag_folder(limited, scenes, tmp_path / "out", batch_size=4)
     assert summary.batch_size.value == 2
     assert summary.engine.value == EAGER

@@ -3,7 +3,6 @@ where it was measured.
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 import torch
 
+from .engine_choice import choose_engine
 from .engines import COMPILED, EAGER, OPENVINO
 from .errors import first_line
 from .hardware import Choice, usable_cores
-from .preparing import choose_openvino, sizes_prepared, use_openvino_again
+from .preparing import sizes_prepared
 from .reading import CPU_THREADS, choose_decoder
 from .resident import ResidentModel
 from .settings import TagSettings
@@ -26,7 +26,6 @@ LARGEST = {"cpu": 32, "cuda": 256}  # tried; a CPU's memory is also everybody el
 WORTH_MEASURING = 1000  # pictures: fewer are done before a better size has paid for its measurement
 GAIN = 1.05  # what twice the size must bring
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
-COMPILE_SAVES, COMPILE_COSTS = 0.5, 40.0  # a share of the forward; seconds: measured by benchmarks/choices.py
 MOST_WORKERS = 16
 DECODED_TOGETHER = 8  # pictures a thread: with fewer, threads idle at the end of every round
 ROUNDS_AHEAD_OF_GPU = 2
@@ -199,100 +198,3 @@ def _memory_share(device: str) -> float:
     peak = torch.cuda.max_memory_allocated(device)
     available = free + torch.cuda.memory_reserved(device)
     return peak / available
-
-
-def choose_engine(
-    asked: bool | str,
-    earlier: Mapping[str, Any],
-    pictures: int,
-    batch_size: int,
-    model: ResidentModel,
-    say: Say = print,
-) -> Choice[str]:
-    """Returns what runs the network: as asked, as the run that was stopped, or OpenVINO where it was prepared before or
-    preparing it pays; where it cannot be had, compiled code by the same rule. What is no faster is not used.
-
-    >>> choose_engine(False, {}, 24, 8, model).value
-    'torch eager'
-    """
-    if model.compiled_for not in (0, batch_size):
-        model.undo_compile()
-    if asked != "auto" or ("compiled" in earlier and earlier.get("engine") != OPENVINO):
-        compiled = choose_compile(asked, earlier.get("compiled"), pictures, batch_size, model, say)
-        return _engine_of(compiled)
-    if model.engine == OPENVINO:
-        return Choice(OPENVINO, "prepared by an earlier run of this process")
-    if earlier.get("engine") == OPENVINO:
-        return use_openvino_again(batch_size, model, say)
-    chosen = choose_openvino(pictures, batch_size, model, say)
-    if chosen.value == OPENVINO:
-        return chosen
-    compiled = choose_compile(asked, None, pictures, batch_size, model, say)
-    return _engine_of(compiled, chosen.reason)
-
-
-def _engine_of(compiled: Choice[bool], before: str = "") -> Choice[str]:
-    reason = compiled.reason
-    if before:
-        reason = f"{before}; compiling: {compiled.reason}"
-    return Choice(COMPILED if compiled.value else EAGER, reason, compiled.measured)
-
-
-def choose_compile(
-    asked: bool | str, earlier: bool | None, pictures: int, batch_size: int, model: ResidentModel, say: Say = print
-) -> Choice[bool]:
-    """Compile `model` or not: as asked, as the run that was stopped, or where it pays.
-
-    "auto" compiles when the forwards of all `pictures`, times the share that compiling saves, exceed what it costs.
-    What fails to compile, or is no faster then, runs as it is. Returns whether it runs compiled; `measured` holds the
-    seconds of compiling, and a batch's. `say` tells whoever is waiting.
-
-    >>> choose_compile(False, None, 24, 8, model).value
-    False
-    """
-    if model.compiled_for != batch_size or model.engine == OPENVINO:
-        model.undo_compile()
-    wanted = _compile_wanted(asked, earlier, pictures, batch_size, model)
-    if not wanted.value:
-        model.undo_compile()
-        return wanted
-    if model.compiled_for:
-        return Choice(True, f"{wanted.reason}; compiled by an earlier run of this process")
-    say("compiling the network, which takes seconds to minutes")
-    return _compile(wanted.reason, batch_size, model)
-
-
-def _compile_wanted(
-    asked: bool | str, earlier: bool | None, pictures: int, batch_size: int, model: ResidentModel
-) -> Choice[bool]:
-    if asked != "auto":
-        return Choice(bool(asked), "as asked")
-    if earlier is not None:
-        return Choice(earlier, "as the run that was stopped")
-    if pictures < WORTH_MEASURING:
-        return Choice(False, f"does not pay for fewer than {WORTH_MEASURING:,} pictures")
-    seconds_a_picture = forward_seconds(model, batch_size) / batch_size
-    saved = pictures * seconds_a_picture * COMPILE_SAVES
-    reason = f"compiling costs about {COMPILE_COSTS:.0f} s and would save about {saved:.0f} s"
-    return Choice(saved > COMPILE_COSTS, reason)
-
-
-def _compile(reason: str, batch_size: int, model: ResidentModel) -> Choice[bool]:
-    """Compile, and keep what was compiled if it proves faster."""
-    eager = forward_seconds(model, batch_size)
-    started = time.perf_counter()
-    problem = model.compile(batch_size)
-    if problem:
-        return Choice(False, f"torch.compile failed: {problem}")
-    cost = time.perf_counter() - started
-    compiled = forward_seconds(model, batch_size)
-    measured = {
-        "compiling": round(cost, 2),
-        "batch_eager": round(eager, 4),
-        "batch_compiled": round(compiled, 4),
-    }
-    if compiled > eager:
-        model.undo_compile()
-        return Choice(False, "compiled code proved slower", measured)
-    saved = 1 - compiled / eager
-    return Choice(True, f"{reason}: a batch takes {saved:.0%} less", measured)
