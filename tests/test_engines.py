@@ -460,6 +460,13 @@ def test_what_one_process_prepared_another_uses_and_nothing_phones_home(scenes, 
     assert list(home.glob("intel*")) == []
 
 
+def test_an_engine_is_prepared_without_telemetry_where_others_imported_it_before(small, monkeypatch):
+    preparing.prepare(small, 1)
+    for module in ("convert_impl", "telemetry_utils", "utils"):
+        monkeypatch.setattr(f"openvino.tools.ovc.{module}.tm", "would fail where it is used")
+    assert preparing.prepare(small, SIZE).value == OPENVINO
+
+
 def test_an_earlier_summary_that_names_no_engine_is_read(model, scenes, tmp_path):
     tag_folder(model, scenes, tmp_path / "out", limit=1)
     path = tmp_path / "out" / "summary.json"
