@@ -213,11 +213,11 @@ def test_for_three_pictures_no_engine_is_prepared(small, scenes, tmp_path):
 
 @pytest.mark.parametrize(("seconds", "engine"), [(0.1, EAGER), (2.0, OPENVINO)])
 def test_an_engine_is_prepared_where_that_pays(small, monkeypatch, seconds, engine):
-    """200 pictures of 25 ms save a second or so; of half a second, 25."""
+    """200 pictures of 25 ms save a second or so; of half a second, 15."""
     monkeypatch.setattr(preparing, "forward_seconds", lambda model, size: seconds)
     choice = choose_engine("auto", {}, preparing.WORTH_TIMING, SIZE, small)
     assert choice.value == engine
-    assert "preparing OpenVINO costs about 15 s and would save about" in choice.reason
+    assert "preparing OpenVINO costs about 10 s and would save about" in choice.reason
 
 
 def test_compile_asks_for_one_engine_or_for_none(prepared):
@@ -399,6 +399,27 @@ def test_clearing_the_engines_leaves_what_is_not_ours(empty, capsys):
     assert main(["--clear"]) == 0
     assert capsys.readouterr().out.startswith("1 prepared engines removed from ")
     assert [path.name for path in empty.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["no-such-folder"], "no-such-folder"),
+        (["demo", "--precision", "bf16"], "demo detector: nothing can be prepared: OpenVINO is not used for bf16"),
+        (["demo", "--precision", "half"], "precision 'half' is not known"),
+    ],
+)
+def test_what_cannot_be_prepared_is_one_sentence(arguments, sentence, capsys):
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_no_engine_is_prepared_for_batches_of_none(capsys):
+    with pytest.raises(SystemExit):
+        main(["demo", "--batch-size", "0"])
+    assert "--batch-size must be 1 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("variable", kept.HELD_BACK)

@@ -18,7 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["everyday", "--batch-size", "8"])
     0
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.batch_size < 1:
+        parser.error("--batch-size must be 1 or more")
     if options.clear:
         count = kept.clear()
         print(f"{count} prepared engines removed from {kept.folder_of_engines()}")

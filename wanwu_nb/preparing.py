@@ -21,7 +21,7 @@ from .resident import ResidentModel
 from .timing import forward_seconds, seconds_in_turn
 
 WORTH_TIMING = 200  # pictures: fewer are done before a timed batch has paid for itself
-SAVES, COSTS = 0.25, 15.0  # a share of the forward at least; seconds: docs/speed.md
+SAVES, COSTS = 0.15, 10.0  # a share of the forward, and seconds: the least and the most of docs/speed.md
 BEST = 3  # rows of each picture that must be the same as the network's own
 SCORE_APART, BOX_APART = 1e-3, 1.0  # how far apart the same row may be; boxes in input pixels
 
