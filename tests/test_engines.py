@@ -220,6 +220,15 @@ def test_an_engine_is_prepared_where_that_pays(small, monkeypatch, seconds, engi
     assert "preparing OpenVINO costs about 10 s and would save about" in choice.reason
 
 
+def test_a_network_that_fails_on_noise_has_no_engine_prepared(small, monkeypatch):
+    def fails(model, size):
+        raise RuntimeError("index 7 is out of bounds\nand a stack of C++ frames")
+
+    monkeypatch.setattr(preparing, "forward_seconds", fails)
+    choice = preparing.choose_openvino(preparing.WORTH_TIMING, SIZE, small)
+    assert (choice.value, choice.reason) == (EAGER, "a batch could not be timed (index 7 is out of bounds)")
+
+
 def test_compile_asks_for_one_engine_or_for_none(prepared):
     model = fresh()
     assert choose_engine("auto", {}, 3, SIZE, model).value == OPENVINO

@@ -86,27 +86,35 @@ def prepare(
     'OpenVINO'
     """
     say("preparing the network for OpenVINO, which takes some seconds")
+    try:
+        prepared = _prepare(model, batch_size)
+    except Exception as error:  # whatever torch and OpenVINO say: an operator unknown to them, branches on the data
+        return Choice(EAGER, f"OpenVINO cannot run this network ({first_line(error)})")
+    if prepared is None:
+        return Choice(EAGER, "OpenVINO gives other answers than the network")
+    run, entry = prepared
+    not_kept = _keep(model, batch_size, entry)
+    if must_be_faster and not entry.faster:
+        return Choice(EAGER, f"OpenVINO proved no faster{not_kept}", entry.measured)
+    model.use_engine(OPENVINO, run, batch_size)
+    return Choice(OPENVINO, f"{reason}: {_less(entry.measured)}{not_kept}", entry.measured)
+
+
+def _prepare(model: ResidentModel, batch_size: int) -> tuple[Run, kept.Entry] | None:
+    """What runs the batches, and what is to be kept of it; None where it does not answer as the network does."""
     spec, precision = model.checkpoint.spec, model.precision.value
     batch = _fixed_batch(model, batch_size)
     started = time.perf_counter()
-    try:
-        built = openvino_cpu.build(model.normalised, spec, precision, batch_size)
-        run = openvino_cpu.open_built(built, precision)
-        answers = _answers(run, batch)
-    except Exception as error:  # whatever torch and OpenVINO say: an operator unknown to them, branches on the data
-        return Choice(EAGER, f"OpenVINO cannot run this network ({first_line(error)})")
+    built = openvino_cpu.build(model.normalised, spec, precision, batch_size)
+    run = openvino_cpu.open_built(built, precision)
+    answers = _answers(run, batch)
     seconds = time.perf_counter() - started
     if not _are_alike(_answers(model.normalised, batch), answers):
-        return Choice(EAGER, "OpenVINO gives other answers than the network")
+        return None
     eager, prepared = seconds_in_turn(model.normalised, run, batch)
     measured = {"preparing": round(seconds, 2), "batch_eager": round(eager, 4), "batch_prepared": round(prepared, 4)}
     faster = prepared < eager
-    entry = kept.Entry(built if faster else b"", _digest(answers), faster, measured)
-    not_kept = _keep(model, batch_size, entry)
-    if must_be_faster and not faster:
-        return Choice(EAGER, f"OpenVINO proved no faster{not_kept}", measured)
-    model.use_engine(OPENVINO, run, batch_size)
-    return Choice(OPENVINO, f"{reason}: {_less(measured)}{not_kept}", measured)
+    return run, kept.Entry(built if faster else b"", _digest(answers), faster, measured)
 
 
 def sizes_prepared(model: ResidentModel) -> Sequence[int]:
@@ -129,7 +137,10 @@ def _pays(pictures: int, batch_size: int, model: ResidentModel) -> Choice[bool]:
     apart = "`python -m wanwu_nb.prepare` does it apart"
     if pictures < WORTH_TIMING:
         return Choice(False, f"preparing OpenVINO does not pay for fewer than {WORTH_TIMING} pictures: {apart}")
-    seconds_a_picture = forward_seconds(model, batch_size) / batch_size
+    try:
+        seconds_a_picture = forward_seconds(model, batch_size) / batch_size
+    except Exception as error:  # a network may fail on noise, and not on pictures
+        return Choice(False, f"a batch could not be timed ({first_line(error)})")
     saved = pictures * seconds_a_picture * SAVES
     reason = f"preparing OpenVINO costs about {COSTS:.0f} s and would save about {saved:.0f} s"
     if saved > COSTS:
