@@ -268,9 +268,11 @@ def test_without_openvino_the_engine_is_torch(small, scenes, tmp_path, monkeypat
     assert summary.processed == SCENES
 
 
-def test_without_a_compiler_an_engine_is_prepared(small, monkeypatch):
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
-    assert preparing.prepare(small, SIZE).value == OPENVINO
+def test_without_a_compiler_an_engine_is_prepared(small):
+    from torch._inductor import config
+
+    with config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        assert preparing.prepare(small, SIZE).value == OPENVINO
 
 
 def test_a_network_that_branches_on_its_data_has_no_engine_prepared(tmp_path, empty):

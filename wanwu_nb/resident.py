@@ -110,6 +110,13 @@ class ResidentModel:
         """Returns the names by class id."""
         return self.checkpoint.labels
 
+    def load_network(self) -> nn.Module:
+        """Returns the network. A model that was recalled loads it now: what then goes wrong is no picture's failure.
+
+        >>> model.load_network()
+        """
+        return self.network
+
     def try_out(self) -> str:
         """Run a picture of noise; two where the network brings its own code, which may have been made for one alone.
 

@@ -88,6 +88,8 @@ def make_plan(
     decoder = Choice(CPU_THREADS, "there is nothing to do")
     if names:
         engine = choose_engine(settings.compile, earlier, count, batch_size.value, model, say)
+        if engine.value != OPENVINO:
+            model.load_network()
         decoder_then = earlier.get("decoder", "")
         folder = Path(settings.image_dir)
         decoder = choose_decoder(decoder_then, folder, spec, device, names, workers.value)
