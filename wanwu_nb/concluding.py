@@ -11,7 +11,7 @@ from .hardware import environment
 from .progress import Progress
 from .resident import ResidentModel
 from .results import OutputFolder
-from .results.occurrences import count_labels
+from .results.occurrences import add_resumed
 from .results.vocabulary_file import VOCABULARY, write_vocabulary
 from .settings import DEMO_TRUTH, AdvancedSettings, TagBatchSettings, TagSettings
 from .summary import Summary
@@ -44,7 +44,8 @@ def leave_vocabulary(
     anything_new = output.processed or output.bits  # bits: of a run that was killed, perhaps before this table
     if output.source is None or not anything_new:
         return []
-    seen = count_labels(output.folder, output.source, decision, listing.names)
+    add_resumed(output.occurrences, output.folder, output.source, model.labels, listing.names)
+    seen = output.occurrences.count(decision)
     path = write_vocabulary(output.folder, model.labels, seen, decision.vocabulary)
     if path.name != VOCABULARY:
         progress.say(f"{VOCABULARY} is not as a run left it, and stays: today's labels are in {path.name}")

@@ -33,6 +33,7 @@ def redecide(
             tagged = raw.read(image, version) if version else None
             if tagged is None:
                 continue
+            output.occurrences.add(image, tagged.detections)
             output.put(replace(tagged, detections=decision.decide(tagged.detections)))
             redecided.add(image)
             progress.update(len(redecided), failed=0)

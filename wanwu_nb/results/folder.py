@@ -6,7 +6,6 @@ killed. What concerns one picture fails that picture; what concerns all of them 
 
 import codecs
 import csv
-import errno
 import io
 import json
 import os
@@ -27,6 +26,7 @@ from .jsons import to_json
 from .ledger import FINISHED, compact, read_ledger
 from .lines import LineFile
 from .locking import FolderLock
+from .occurrences import Occurrences
 from .orphans import note_orphans
 from .raw import RAW, RawSource, compact_raw, raw_record
 from .records import FORMAT, LEDGER, json_path, result_record
@@ -56,6 +56,7 @@ class OutputFolder:
         self.processed = self.redecided = self.resumed = self.orphaned = self.invalid = self.damaged = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
+        self.occurrences = Occurrences()  # of the model's labels, in this run's pictures
         self.notes: list[str] = []  # what whoever looks on should know
         self._images = self.folder / "images"
         self._partial = self.folder / ".partial"
@@ -203,16 +204,13 @@ class OutputFolder:
             return Failed(tagged.image, tagged.version, "write", reason)
         if tagged.raw is not None and self.source is not None:
             self._raw.note(self._with_content(raw_record(tagged, self.source)), spaces=False)
-        path = json_path(self.folder, tagged.image)
+            self.occurrences.add(tagged.image, tagged.raw)
         content = to_json(result_record(tagged, self.key))
         self._partial.write_bytes(content)
-        if not self._images.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._images))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self._partial, path)
+            self._put_into_place(json_path(self.folder, tagged.image))
         except OSError as error:
-            if not concerns_one_name(error):
+            if not concerns_one_name(error) or not self._images.is_dir():
                 raise
             reason = f"its result cannot be named images/{tagged.image}.json: {error.strerror}"
             return Failed(tagged.image, tagged.version, "write", reason)
@@ -229,6 +227,16 @@ class OutputFolder:
         self.damaged += tagged.damaged
         self.labels.update(counts)
         return tagged
+
+    def _put_into_place(self, path: Path) -> None:
+        """Most sub-folders are there."""
+        try:
+            os.replace(self._partial, path)
+        except FileNotFoundError:
+            if not self._images.is_dir():
+                raise
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self._partial, path)
 
     def _fail(self, failed: Failed) -> None:
         """The result of an earlier version of the picture goes away."""

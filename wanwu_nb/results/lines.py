@@ -21,13 +21,22 @@ def read_lines(path: Path) -> Iterator[Line]:
 
     >>> [line.record for line in read_lines(Path("runs/tags/ledger.jsonl"))]
     """
+    for offset, text in read_texts(path):
+        yield Line(offset, parse_line(text))
+
+
+def read_texts(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields the lines of a file as they stand there, each with where it begins, in bytes.
+
+    >>> [offset for offset, _ in read_texts(Path("runs/tags/ledger.jsonl"))]
+    [0, 211]
+    """
     if not path.exists():
         return
     offset = 0
     with open(path, "rb") as file:
         for text in file:
-            record = parse_line(text)
-            yield Line(offset, record)
+            yield offset, text
             offset += len(text)
 
 

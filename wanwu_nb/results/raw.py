@@ -21,10 +21,12 @@ from ..deciding import Decision
 from ..detections import Detections
 from ..images import FileVersion
 from ..tagger import Tagged
-from .lines import parse_line, read_lines
+from .jsons import to_json
+from .lines import parse_line, read_lines, read_texts
 
 RAW = "raw.jsonl"
 RAW_FORMAT = 1
+NAME = b'{"image":'  # how a line begins
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,17 @@ class RawObjects:
         self._labels = labels
         self._offsets: dict[str, int] = {}
         names, reasons = set(wanted), {}
-        for line in read_lines(self._path):
-            image = line.record.get("image") if line.record else None
-            if not isinstance(image, str) or image not in names:
+        usual = _beginning_of(source)
+        for offset, text in read_texts(self._path):
+            image, reason = _usual_name(text, usual), ""
+            if image is None:
+                image, reason = _name_and_problem(text, source)
+            if image not in names:
                 continue
-            reason = source.problem_with(line.record or {})
             if reason:
                 reasons[image] = reason
             else:
-                self._offsets[image] = line.offset
+                self._offsets[image] = offset
         self.problems = Counter(reason for image, reason in reasons.items() if image not in self._offsets)
         self._file = open(self._path, "rb") if self._offsets else None  # noqa: SIM115 (open as long as it is read)
 
@@ -129,6 +133,32 @@ class RawObjects:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _beginning_of(source: RawSource) -> bytes:
+    """What stands in every line that was written with this source and these bounds."""
+    fields = {"key": source.key, "floor": source.floor, "depth": source.depth}
+    return to_json(fields, spaces=False).strip(b"{}\n")
+
+
+def _usual_name(text: bytes, usual: bytes) -> str | None:
+    """The picture of a whole line of the usual form, without reading all of it; None of any other line."""
+    if usual not in text or not text.startswith(NAME) or not text.endswith(b"}\n"):
+        return None
+    end = text.find(b'","size":')
+    try:
+        name = json.loads(text[len(NAME) : end + 1])
+    except ValueError:
+        return None
+    return name if isinstance(name, str) else None
+
+
+def _name_and_problem(text: bytes, source: RawSource) -> tuple[str, str]:
+    """The picture of any line, and why the line does not serve; no name where there is none."""
+    record = parse_line(text)
+    if record is None or not isinstance(record.get("image"), str):
+        return "", ""
+    return record["image"], source.problem_with(record)
 
 
 def raw_of(record: Mapping[str, Any], labels: Mapping[int, str]) -> Tagged | None:
