@@ -236,7 +236,8 @@ def test_an_architecture_that_is_missing_or_unknown(tmp_path, architecture, says
 
 
 def test_a_model_that_is_not_there_says_what_there_is():
-    with pytest.raises(MissingFile, match=r"model 'no such model' does not exist .*: use \"demo\", a model folder"):
+    known = r'use "demo", "everyday", a model folder'
+    with pytest.raises(MissingFile, match=rf"model 'no such model' does not exist .*: {known}"):
         open_checkpoint("no such model")
 
 

@@ -243,7 +243,7 @@ def test_papermill_that_is_interrupted_fails_and_leaves_a_folder_to_go_on_with(m
         for scene in scenes.glob("*.jpg"):
             os.link(scene, pictures / f"{number:03}_{scene.name}")
     start = f"{AS_IN_A_TERMINAL}\nfrom papermill.cli import papermill\npapermill()"
-    parameters = "image_dir=pictures batch_size=2 compile=False device=cpu precision=fp32"
+    parameters = "image_dir=pictures model=demo batch_size=2 compile=False device=cpu precision=fp32"
     arguments = [part for one in parameters.split() for part in ("-p", *one.split("="))]
     command = [sys.executable, "-c", start, TAG_BATCH, "out.ipynb", "-k", "python3", *arguments]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)

@@ -70,7 +70,7 @@ def _how_it_ended(code: int, seconds: float) -> str:
 def main() -> None:
     """What the child does: tell which picture it starts on, read it, forget it."""
     task: dict[str, Any] = json.load(sys.stdin)
-    spec, limits = InputSpec(**task["spec"]), Limits(**task["limits"])
+    spec, limits = InputSpec.from_dict(task["spec"]), Limits(**task["limits"])
     _limit_memory()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, even one that holds the interpreter
     for i, name in enumerate(task["names"]):

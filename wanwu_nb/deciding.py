@@ -4,16 +4,16 @@ A run asks the network for more than it keeps, and writes that down: so another 
 on later. Whatever the run asked for, the same selection and vocabulary decide the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torchvision.ops import nms
 
-from .detections import BOX_GRID, Detections, Selection
-from .settings import RAW_FLOOR
-from .vocabulary import NO_WORDS, Vocabulary, Word
+from .detections import BOX_GRID, Detections, Selection, texts_if_any
+from .settings import RAW_FLOOR, TagSettings
+from .vocabulary import NO_WORDS, Vocabulary, read_vocabulary
 
 DEPTH = 100  # objects of a picture that the network is asked for at least: dropped ones make room for the next
 NEXT_BEST = 5  # of a whole-picture tagger's tags, however unsure: where the best is dropped, the next takes its place
@@ -33,6 +33,21 @@ class Decision:
     selection: Selection = field(default_factory=Selection)
     vocabulary: Vocabulary = NO_WORDS
     raw_floor: float = RAW_FLOOR
+
+    @classmethod
+    def of(cls, settings: TagSettings, labels: Mapping[int, str]) -> "Decision":
+        """Returns what the settings of a run ask for, with their vocabulary read for the model's `labels`.
+
+        Raises MissingFile or VocabularyError.
+
+        >>> Decision.of(TagSettings(conf_threshold=0.4), model.labels).selection.conf_threshold
+        0.4
+        """
+        selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
+        vocabulary = NO_WORDS
+        if settings.vocabulary:
+            vocabulary = read_vocabulary(settings.vocabulary, labels)
+        return cls(selection, vocabulary, settings.raw_floor)
 
     @property
     def asked(self) -> Selection:
@@ -69,26 +84,22 @@ class Decision:
 
     def _thresholds(self, class_ids: Sequence[int]) -> np.ndarray:
         """A threshold for each object, in the scores' own precision."""
-        words, usual = self.vocabulary.words, self.selection.conf_threshold
+        usual = self.selection.conf_threshold
         thresholds = np.full(len(class_ids), usual, np.float32)
-        if not words:
+        if not self.vocabulary.words:
             return thresholds
         for i, class_id in enumerate(class_ids):
-            word = words.get(class_id)
-            if word is None:
-                continue
-            if word.drop:
-                thresholds[i] = NEVER
-            elif word.threshold is not None:
-                thresholds[i] = word.threshold
+            thresholds[i] = NEVER if self._is_dropped(class_id) else self.vocabulary.threshold(class_id, usual)
         return thresholds
+
+    def _is_dropped(self, class_id: int) -> bool:
+        word = self.vocabulary.words.get(class_id)
+        return word is not None and word.drop
 
     def _best(self, class_ids: Sequence[int]) -> np.ndarray:
         """The place of the best tag that is not dropped, among those that are always there."""
-        words = self.vocabulary.words
         for i, class_id in enumerate(class_ids[:NEXT_BEST]):
-            word = words.get(class_id)
-            if word is None or not word.drop:
+            if not self._is_dropped(class_id):
                 return np.array([i])
         return np.array([], np.int64)
 
@@ -96,7 +107,7 @@ class Decision:
         """Without what a surer object of another class, but of the same name, stands for."""
         groups: dict[int, list[int]] = {}
         for i in indices.tolist():
-            label_id = self._label_id(class_ids[i])
+            label_id = self.vocabulary.word(class_ids[i], raw.names[i]).label_id
             groups.setdefault(label_id, []).append(i)
         left = []
         for members in groups.values():
@@ -116,10 +127,6 @@ class Decision:
         survivors = nms(torch.from_numpy(on_grid), torch.from_numpy(scores), self.selection.nms_iou)
         return [members[i] for i in survivors.tolist()]
 
-    def _label_id(self, class_id: int) -> int:
-        word = self.vocabulary.words.get(class_id)
-        return class_id if word is None else word.label_id
-
     def _in_words(self, raw: Detections, indices: np.ndarray, unsure: bool) -> Detections:
         boxes = None if raw.boxes is None else raw.boxes[indices]
         class_ids = raw.class_ids[indices]
@@ -127,21 +134,11 @@ class Decision:
         decided = Detections(raw.width, raw.height, boxes, raw.scores[indices], class_ids, names, raw.invalid, unsure)
         if not self.vocabulary.words:
             return decided
-        words = [self._word(class_ids[i], name) for i, name in enumerate(names)]
+        words = [self.vocabulary.word(class_ids[i], name) for i, name in enumerate(names)]
         return replace(
             decided,
             class_ids=np.array([word.label_id for word in words], np.int64),
             names=[word.name for word in words],
-            categories=_texts([word.category for word in words]),
-            english=_texts([word.english for word in words]),
+            categories=texts_if_any([word.category for word in words]),
+            english=texts_if_any([word.english for word in words]),
         )
-
-    def _word(self, class_id: int, name: str) -> Word:
-        """A class that nothing is asked for goes by its own name."""
-        word = self.vocabulary.words.get(class_id)
-        return Word(name, class_id) if word is None else word
-
-
-def _texts(texts: Sequence[str]) -> Sequence[str]:
-    """Nothing where none of the objects has any."""
-    return texts if any(texts) else ()

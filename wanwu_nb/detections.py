@@ -85,6 +85,15 @@ class Detections:
         return x1, y1, x2, y2
 
 
+def texts_if_any(texts: Sequence[str]) -> Sequence[str]:
+    """Returns the `categories` or `english` of objects as Detections has them: nothing where none of them has any.
+
+    >>> texts_if_any(["", ""])
+    ()
+    """
+    return texts if any(texts) else ()
+
+
 @dataclass(frozen=True)
 class Selection:
     """What is kept of a network's output: scores of at least `conf_threshold`, NMS at `nms_iou`, at most `top_k`."""

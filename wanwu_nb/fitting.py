@@ -1,6 +1,7 @@
 """A picture fitted to a network's input, and the way back from the input's pixels to the photo's."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, NamedTuple
@@ -82,6 +83,16 @@ class InputSpec:
             if values[name] == default:
                 del values[name]
         return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "InputSpec":
+        """Returns the spec that `to_dict` gave, from JSON too, which makes lists of tuples.
+
+        >>> InputSpec.from_dict(json.loads(text)).mean
+        (0.485, 0.456, 0.406)
+        """
+        of_three = {name: tuple(values[name]) for name in ("mean", "std")}
+        return cls(**{**values, **of_three})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,14 @@ from typing import Any
 from torch import nn
 
 from .checkpoints import Checkpoint
+from .checkpoints.checkpoint import WeightsFile
 from .errors import ModelError
 from .fitting import InputSpec
 from .hardware import Choice, choose_device, choose_precision
 from .paths import local_path
 from .resident import ResidentModel
 from .results import LABELS, OutputFolder, to_json
+from .results.raw_reading import read_labels
 from .settings import ModelSettings, check_settings
 
 MEMORY = ".model.json"
@@ -50,7 +51,7 @@ def remember(model: ResidentModel, output: OutputFolder) -> None:
         "weights": str(checkpoint.weights),
         "files": files,
         "labels": _digest(output.folder / LABELS),
-        "spec": asdict(checkpoint.spec),
+        "spec": checkpoint.spec.to_dict(),
         "precision": model.precision.record(),
         "model": model.record(),
         "architecture": checkpoint.architecture,
@@ -73,7 +74,7 @@ def load_or_recall(output_dir: str | Path, **parameters: Any) -> ResidentModel:
         memory = json.loads((folder / MEMORY).read_bytes())
     try:
         if _is_of(memory, opened, folder):
-            return _Recalled(memory, opened, _read_labels(folder))
+            return _Recalled(memory, opened, read_labels(folder))
     except (KeyError, TypeError, ValueError, OSError):
         pass  # of another shape: the model itself tells
     return ResidentModel.load(**parameters)
@@ -122,18 +123,13 @@ def _stats(paths: Iterable[Path]) -> Files:
     files: Files = []
     for path in sorted(paths):
         if path.is_file():
-            stat = path.stat()
-            files.append([str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns])
+            file = WeightsFile.of(path)
+            files.append([str(path), file.inode, file.size, file.mtime_ns])
     return files
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _read_labels(folder: Path) -> dict[int, str]:
-    names = json.loads((folder / LABELS).read_bytes())
-    return {int(class_id): name for class_id, name in names.items()}
 
 
 class _Recalled(ResidentModel):
@@ -145,7 +141,7 @@ class _Recalled(ResidentModel):
             self._record["name"],
             self._record["kind"],
             nn.Identity(),
-            _spec(memory["spec"]),
+            InputSpec.from_dict(memory["spec"]),
             labels,
             Path(memory["weights"]),
             memory["architecture"],
@@ -174,10 +170,3 @@ class _Recalled(ResidentModel):
         if "network" in self.__dict__:
             return super().record()
         return {**self._record, "load_seconds": 0.0}
-
-
-def _spec(record: Mapping[str, Any]) -> InputSpec:
-    values: dict[str, Any] = dict(record)
-    for name in ("mean", "std"):
-        values[name] = tuple(values[name])
-    return InputSpec(**values)

@@ -9,7 +9,6 @@ from .alone import find_culprits
 from .concluding import leave_vocabulary, sum_up, warn_of_demo
 from .deciding import Decision
 from .decoding import Limits
-from .detections import Selection
 from .finding import list_pictures
 from .images import FileVersion, version_of, version_with_content
 from .progress import Progress, tell_how_to_go_on
@@ -32,7 +31,6 @@ from .settings import (
 from .summary import Summary
 from .tagger import Failed
 from .tuning import Plan, make_plan
-from .vocabulary import NO_WORDS, read_vocabulary
 
 
 def tag_folder(
@@ -90,7 +88,7 @@ def tag_folder(
         verify=verify,
         raw_floor=raw_floor,
     )
-    decision = _decision(model, settings)
+    decision = Decision.of(settings, model.labels)
     set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
     with tell_how_to_go_on(settings.resume):
         return _tag(model, settings, decision)
@@ -118,14 +116,6 @@ def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Sum
         summary = sum_up(model, settings, plan, output, listing, started, seconds, warnings)
         output.close(summary)
     return summary
-
-
-def _decision(model: ResidentModel, settings: TagSettings) -> Decision:
-    selection = Selection(settings.conf_threshold, settings.nms_iou, settings.top_k)
-    vocabulary = NO_WORDS
-    if settings.vocabulary:
-        vocabulary = read_vocabulary(settings.vocabulary, model.labels)
-    return Decision(selection, vocabulary, settings.raw_floor)
 
 
 def _run(

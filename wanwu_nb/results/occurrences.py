@@ -75,10 +75,9 @@ def add_resumed(
 
 def _over_threshold(values: Values, decision: Decision) -> Values:
     over: Values = array("d")
-    words, usual = decision.vocabulary.words, decision.selection.conf_threshold
+    usual = decision.selection.conf_threshold
     for i in range(0, len(values), 2):
-        word = words.get(int(values[i]))
-        threshold = usual if word is None or word.threshold is None else word.threshold
+        threshold = decision.vocabulary.threshold(int(values[i]), usual)
         if values[i + 1] >= threshold:
             over.extend(values[i : i + 2])
     return over

@@ -188,17 +188,28 @@ def compact_raw(folder: Path, images: Collection[str]) -> None:
     >>> compact_raw(folder, entries)
     """
     path = folder / RAW
-    last = {}
-    for line in read_lines(path):
-        if line.record is not None and line.record.get("image") in images:
-            last[line.record["image"]] = line.offset
     if not path.exists():
         return
     partial = path.with_name(f"{path.name}.compact")
     with open(path, "rb") as old, open(partial, "wb") as new:
-        for offset in sorted(last.values()):
+        for offset in last_lines(path, images):
             old.seek(offset)
             new.write(old.readline())
         new.flush()
         os.fsync(new.fileno())
     os.replace(partial, path)
+
+
+def last_lines(path: Path, images: Collection[str], key: str = "") -> list[int]:
+    """Returns where the last line of each of the `images` begins, in the order of the file; `key` "" for any network.
+
+    >>> last_lines(Path("runs/tags/raw.jsonl"), ["a.jpg"])
+    [0]
+    """
+    offsets = {}
+    for line in read_lines(path):
+        if line.record is None or line.record.get("image") not in images:
+            continue
+        if key in ("", line.record.get("key")):
+            offsets[line.record["image"]] = line.offset
+    return sorted(offsets.values())

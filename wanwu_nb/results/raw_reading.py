@@ -1,7 +1,7 @@
 """The reader of raw.jsonl for people: what the network said of a run's pictures, before anything was decided."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..deciding import Decision
@@ -11,8 +11,8 @@ from ..paths import local_path
 from ..tagger import Tagged
 from .folder import LABELS
 from .ledger import read_ledger
-from .lines import parse_line, read_lines
-from .raw import RAW, RawSource, raw_of
+from .lines import parse_line
+from .raw import RAW, RawSource, last_lines, raw_of
 from .records import LEDGER
 
 
@@ -30,12 +30,12 @@ def read_raw(output_dir: str | Path, images: Iterable[str] | None = None) -> Ite
     path = folder / RAW
     if not path.exists():
         raise MissingFile(f"{path} does not exist: run again with resume=False, and the network writes it")
-    labels = _read_labels(folder / LABELS)
+    labels = read_labels(folder)
     entries = read_ledger(folder / LEDGER).entries
     wanted = {image for image, entry in entries.items() if entry["status"] == "done"}
     if images is not None:
         wanted.intersection_update(images)
-    offsets = _newest(path, wanted, _key_of_last_run(folder))
+    offsets = last_lines(path, wanted, _key_of_last_run(folder))
     with open(path, "rb") as file:
         for offset in offsets:
             file.seek(offset)
@@ -45,7 +45,15 @@ def read_raw(output_dir: str | Path, images: Iterable[str] | None = None) -> Ite
                 yield tagged
 
 
-def _read_labels(path: Path) -> dict[int, str]:
+def read_labels(folder: Path) -> dict[int, str]:
+    """Returns the model's names by class id, as they stand in an output folder's labels.json.
+
+    Raises MissingFile where there is none, ResultsError where it is broken.
+
+    >>> read_labels(Path("runs/tags"))[0]
+    'T恤'
+    """
+    path = folder / LABELS
     try:
         names = json.loads(path.read_bytes())
         return {int(class_id): name for class_id, name in names.items()}
@@ -53,17 +61,6 @@ def _read_labels(path: Path) -> dict[int, str]:
         raise MissingFile(f"{path} does not exist: run again, and it is written") from None
     except (ValueError, AttributeError) as error:
         raise ResultsError(f"{path} is broken ({error}): run again, and it is written anew") from None
-
-
-def _newest(path: Path, wanted: Collection[str], key: str) -> list[int]:
-    """Where the last line of each of these pictures begins, in the order of the file; `key` "" for any network."""
-    offsets = {}
-    for line in read_lines(path):
-        if line.record is None or line.record.get("image") not in wanted:
-            continue
-        if key in ("", line.record.get("key")):
-            offsets[line.record["image"]] = line.offset
-    return sorted(offsets.values())
 
 
 def _key_of_last_run(folder: Path) -> str:

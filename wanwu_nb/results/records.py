@@ -5,14 +5,14 @@ images/<relative path, suffix included>.json    labels.json    ledger.jsonl    f
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..detections import DECIMALS, Detections, Selection
+from ..detections import DECIMALS, Detections, Selection, texts_if_any
 from ..errors import MissingFile, ResultsError
 from ..images import FileVersion
 from ..paths import local_path
@@ -112,15 +112,9 @@ def _detections(record: Mapping[str, Any], invalid: int) -> Detections:
         boxes = boxes.reshape(-1, 4)
     width, height = record["width"], record["height"]
     unsure = any(each.get("unsure", False) for each in objects)
-    categories = _texts(objects, "category")
-    english = _texts(objects, "english")
+    categories = texts_if_any([each.get("category", "") for each in objects])
+    english = texts_if_any([each.get("english", "") for each in objects])
     return Detections(width, height, boxes, scores, class_ids, names, invalid, unsure, categories, english)
-
-
-def _texts(objects: Sequence[Mapping[str, Any]], name: str) -> Sequence[str]:
-    """What a vocabulary gives each object; nothing where it gives none of them anything."""
-    texts = [each.get(name, "") for each in objects]
-    return texts if any(texts) else ()
 
 
 def result_record(tagged: Tagged, key: str = "") -> dict[str, Any]:

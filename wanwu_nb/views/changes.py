@@ -11,7 +11,7 @@ from ..detections import Selection
 from ..tagger import Tagged
 from ..vocabulary import Vocabulary, Word
 from ..vocabulary.tables import read_table
-from .tracing import Tracer, names_of, word_of
+from .tracing import Tracer, names_of
 
 DROPPED = "—"
 THROUGH_OTHERS = "through others 受其他标签影响"
@@ -46,7 +46,7 @@ def vocabulary_changes(
     rows: dict[Labels, tuple[int, int]] = {}
     for class_id, name in names.items():
         counts = objects_before[class_id], objects_after[class_id]
-        old, new = word_of(class_id, name, before), word_of(class_id, name, after)
+        old, new = before.word(class_id, name), after.word(class_id, name)
         change = _change(old, new, counts, shared)
         if change and any(counts):
             labels = _name(old), _name(new), change

@@ -16,7 +16,7 @@ from ..settings import RAW_FLOOR
 from ..tagger import Tagged
 from .charts import COLOURS, FIRST, style
 from .drawing import shown
-from .tracing import Tracer, names_of, word_of
+from .tracing import Tracer, names_of
 
 MOST_LABELS = 6
 STEP = 0.005
@@ -91,7 +91,7 @@ def _count(pictures: Iterable[Tagged], decision: Decision) -> _Counts:
         for class_id, score in zip(class_ids, scores.tolist(), strict=True):
             if unsure:
                 continue
-            word = word_of(class_id, names[class_id], decision.vocabulary)
+            word = decision.vocabulary.word(class_id, names[class_id])
             highest = score if word.threshold is None else AT_ALL
             counts.by_name.setdefault(word.name, array("f")).append(highest)
             best = max(best, highest)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..deciding import Decision
 from ..detections import Detections
-from ..vocabulary import Vocabulary, Word
+from ..vocabulary import Vocabulary
 
 
 class Kept(NamedTuple):
@@ -46,12 +46,3 @@ def names_of(raw: Detections) -> Mapping[int, str]:
     {3: '台灯'}
     """
     return dict(zip(raw.class_ids.tolist(), raw.names, strict=True))
-
-
-def word_of(class_id: int, name: str, vocabulary: Vocabulary) -> Word:
-    """Returns what is asked of a class; where nothing is, it goes by its own name.
-
-    >>> word_of(3, "台灯", NO_WORDS).name
-    '台灯'
-    """
-    return vocabulary.words.get(class_id) or Word(name, class_id)

@@ -47,6 +47,25 @@ class Vocabulary:
                 thresholds.append(word.threshold)
         return min(thresholds)
 
+    def word(self, class_id: int, name: str) -> Word:
+        """Returns what is asked of a class; where nothing is, it goes by its own `name`.
+
+        >>> NO_WORDS.word(3, "台灯").name
+        '台灯'
+        """
+        return self.words.get(class_id) or Word(name, class_id)
+
+    def threshold(self, class_id: int, usual: float) -> float:
+        """Returns the class's own threshold, or the `usual` one where it has none.
+
+        >>> NO_WORDS.threshold(3, 0.3)
+        0.3
+        """
+        word = self.words.get(class_id)
+        if word is None or word.threshold is None:
+            return usual
+        return word.threshold
+
     def meaning(self) -> list[dict[str, Any]]:
         """Returns what is asked, as JSON can hold it: equal for all files that ask the same, [] for nothing.
 
