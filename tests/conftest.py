@@ -12,7 +12,7 @@ from PIL import Image
 
 from wanwu_nb import ResidentModel
 from wanwu_nb.demo.scenes import draw_folder
-from wanwu_nb.engines.kept import FOLDER
+from wanwu_nb.engines.cache import FOLDER
 
 SCENES = 10
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"

@@ -21,7 +21,7 @@ from torch import nn
 
 from wanwu_nb import ResidentModel, preparing, tag_folder
 from wanwu_nb.engine_choice import choose_engine
-from wanwu_nb.engines import EAGER, OPENVINO, kept, openvino_cpu
+from wanwu_nb.engines import EAGER, OPENVINO, cache, identity, openvino_cpu
 from wanwu_nb.prepare import main
 from wanwu_nb.remembering import load_or_recall
 from wanwu_nb.summary import Summary
@@ -56,7 +56,7 @@ class Branching(Convolutions):
 def empty(tmp_path, monkeypatch) -> Path:
     """Nothing is kept when a test begins, and OpenVINO is faster."""
     folder = tmp_path / "engines"
-    monkeypatch.setenv(kept.FOLDER, str(folder))
+    monkeypatch.setenv(cache.FOLDER, str(folder))
     monkeypatch.setattr(preparing, "seconds_in_turn", lambda *_: (2.0, 1.0))
     return folder
 
@@ -72,7 +72,7 @@ def demo(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     folder.chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(kept.FOLDER, str(folder))
+        patch.setenv(cache.FOLDER, str(folder))
         patch.setattr(preparing, "seconds_in_turn", lambda *_: (2.0, 1.0))
         model = ResidentModel.load("demo", device="cpu", precision="fp32")
         assert preparing.prepare(model, SIZE).value == OPENVINO
@@ -123,7 +123,7 @@ def test_with_an_engine_neither_place_nor_neighbours_change_a_bit(prepared):
 
 
 def test_an_engine_gives_the_same_bits_with_any_number_of_threads(prepared, monkeypatch):
-    built = (entry_of(prepared) / kept.BUILT).read_bytes()
+    built = (entry_of(prepared) / cache.BUILT).read_bytes()
     batch = torch.randint(0, 256, (SIZE, 3, 640, 640), dtype=torch.uint8)
     answers = []
     for cores in (1, 2, 3):
@@ -136,7 +136,7 @@ def test_an_engine_gives_the_same_bits_with_any_number_of_threads(prepared, monk
 
 def test_eager_results_are_the_same_whether_an_engine_is_prepared_or_not(scenes, tmp_path, demo, monkeypatch):
     tag_folder(fresh(), scenes, tmp_path / "without", compile=False)
-    monkeypatch.setenv(kept.FOLDER, str(demo))
+    monkeypatch.setenv(cache.FOLDER, str(demo))
     tag_folder(fresh(), scenes, tmp_path / "with", compile=False)
     assert contents(tmp_path / "with") == contents(tmp_path / "without")
 
@@ -150,14 +150,14 @@ def stop(output: Path) -> None:
     ledger.write_bytes(b"".join(lines))
 
 
-@pytest.mark.parametrize("cache", ["kept", "cleared"])
-def test_a_run_goes_on_with_the_engine_of_the_stopped_one(prepared, scenes, tmp_path, cache):
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_run_goes_on_with_the_engine_of_the_stopped_one(prepared, scenes, tmp_path, cleared):
     once, parts = tmp_path / "once", tmp_path / "parts"
     tag_folder(fresh(), scenes, once, batch_size=SIZE)
     tag_folder(fresh(), scenes, parts, batch_size=SIZE, limit=5)
     stop(parts)
-    if cache == "cleared":
-        assert kept.clear() == 1
+    if cleared:
+        assert cache.clear() == 1
     summary = tag_folder(fresh(), scenes, parts)
     assert summary.engine.value == OPENVINO
     assert summary.engine.reason.startswith("as the run that was stopped")
@@ -172,7 +172,7 @@ def test_a_run_stopped_before_an_engine_was_prepared_goes_on_without(model, scen
     tag_folder(model, scenes, parts, batch_size=SIZE, limit=5)
     stop(parts)
     assert b'"engine"' not in (parts / "ledger.jsonl").read_bytes()
-    monkeypatch.setenv(kept.FOLDER, str(demo))
+    monkeypatch.setenv(cache.FOLDER, str(demo))
     assert tag_folder(fresh(), scenes, parts).engine.value == EAGER
     assert contents(parts) == contents(once)
 
@@ -242,10 +242,11 @@ def test_an_engine_that_is_no_faster_is_not_used_and_not_tried_again(small, monk
     monkeypatch.setattr(preparing, "seconds_in_turn", lambda *_: (1.0, 1.0))
     assert preparing.prepare(small, SIZE).reason == "OpenVINO proved no faster"
     assert small.engine == EAGER
-    assert (entry_of(empty) / kept.BUILT).read_bytes() == b""
+    assert (entry_of(empty) / cache.BUILT).read_bytes() == b""
     monkeypatch.setattr(openvino_cpu, "build", lambda *_: pytest.fail("it was prepared again"))
     choice = preparing.choose_openvino(10_000, SIZE, small)
     assert (choice.value, choice.reason) == (EAGER, "OpenVINO proved no faster when it was prepared")
+    assert preparing.sizes_prepared(small) == []
 
 
 def test_engines_other_than_torchs_are_for_cpus_and_single_precision():
@@ -303,7 +304,7 @@ def test_an_engine_that_gives_other_answers_is_not_prepared(small, monkeypatch, 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_preparing(small, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv(kept.FOLDER, str(tmp_path / "file" / "engines"))
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "file" / "engines"))
     choice = preparing.prepare(small, SIZE)
     assert choice.value == OPENVINO
     assert "it could not be kept for later runs (" in choice.reason
@@ -313,7 +314,7 @@ def test_a_full_cache_has_no_half_of_a_prepared_engine(small, empty, monkeypatch
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(kept.os, "fsync", full)
+    monkeypatch.setattr(cache.os, "fsync", full)
     choice = preparing.prepare(small, SIZE)
     assert choice.value == OPENVINO
     assert "No space left on device" in choice.reason
@@ -321,35 +322,40 @@ def test_a_full_cache_has_no_half_of_a_prepared_engine(small, empty, monkeypatch
 
 
 def change_a_byte(entry: Path) -> None:
-    built = bytearray((entry / kept.BUILT).read_bytes())
+    built = bytearray((entry / cache.BUILT).read_bytes())
     built[len(built) // 2] ^= 1
-    (entry / kept.BUILT).write_bytes(built)
+    (entry / cache.BUILT).write_bytes(built)
 
 
 def put_a_link(entry: Path) -> None:
-    (entry / kept.BUILT).rename(entry / "elsewhere")
-    (entry / kept.BUILT).symlink_to(entry / "elsewhere")
+    (entry / cache.BUILT).rename(entry / "elsewhere")
+    (entry / cache.BUILT).symlink_to(entry / "elsewhere")
 
 
 def change_its_answers(entry: Path) -> None:
-    note = json.loads((entry / kept.ENTRY).read_bytes())
-    (entry / kept.ENTRY).write_text(json.dumps(note | {"answers": "0" * 64}))
+    note = json.loads((entry / cache.ENTRY).read_bytes())
+    (entry / cache.ENTRY).write_text(json.dumps(note | {"answers": "0" * 64}))
 
 
 def let_others_write(entry: Path) -> None:
-    (entry / kept.ENTRY).chmod(0o666)
+    (entry / cache.ENTRY).chmod(0o666)
 
 
 def let_others_write_the_folder(entry: Path) -> None:
     entry.chmod(0o777)
 
 
+def lose_its_figures(entry: Path) -> None:
+    note = json.loads((entry / cache.ENTRY).read_bytes())
+    (entry / cache.ENTRY).write_text(json.dumps(note | {"measured": {}}))
+
+
 def tear(entry: Path) -> None:
-    (entry / kept.ENTRY).write_bytes(b'{"answers": ')
+    (entry / cache.ENTRY).write_bytes(b'{"answers": ')
 
 
 def lose(entry: Path) -> None:
-    (entry / kept.BUILT).unlink()
+    (entry / cache.BUILT).unlink()
 
 
 @pytest.mark.parametrize(
@@ -360,52 +366,85 @@ def lose(entry: Path) -> None:
         (change_its_answers, "its answers have changed"),
         (let_others_write, "others may have written entry.json"),
         (let_others_write_the_folder, "others may have written"),
+        (lose_its_figures, "it cannot be opened"),
         (tear, "it cannot be read"),
         (lose, "it cannot be read"),
     ],
 )
 def test_a_prepared_engine_that_was_changed_is_prepared_anew(small, empty, spoil, reason):
     preparing.prepare(small, SIZE)
-    whole = (entry_of(empty) / kept.ENTRY).read_bytes()
+    whole = (entry_of(empty) / cache.ENTRY).read_bytes()
     spoil(entry_of(empty))
     small.undo_compile()
     choice = preparing.choose_openvino(1, SIZE, small)
     assert choice.value == OPENVINO
     assert f"what was kept for OpenVINO is not used, since {reason}" in choice.reason
-    answers = json.loads((entry_of(empty) / kept.ENTRY).read_bytes())["answers"]
+    answers = json.loads((entry_of(empty) / cache.ENTRY).read_bytes())["answers"]
     assert answers == json.loads(whole)["answers"]
     small.undo_compile()
     assert preparing.choose_openvino(1, SIZE, small).reason.startswith("prepared by an earlier run")
+
+
+def test_a_changed_engine_that_cannot_be_taken_away_is_not_prepared_anew_for_three_pictures(small, empty, monkeypatch):
+    preparing.prepare(small, SIZE)
+    change_a_byte(entry_of(empty))
+    small.undo_compile()
+    monkeypatch.setattr(cache.shutil, "rmtree", lambda *_, **__: None)
+    choice = preparing.choose_openvino(3, SIZE, small)
+    assert choice.value == EAGER
+    assert "since it is not as it was written; preparing OpenVINO does not pay for fewer than 200" in choice.reason
+
+
+def test_a_cache_that_others_may_write_is_neither_read_nor_written(small, empty):
+    empty.mkdir()
+    empty.chmod(0o777)
+    choice = preparing.prepare(small, SIZE)
+    assert choice.value == OPENVINO
+    assert choice.reason.endswith("it could not be kept for later runs (others may have written engines)")
+    assert list(empty.iterdir()) == []
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 
 def name_of(number: int) -> str:
-    return kept.identity(OPENVINO, str(number), {}, "fp32")
+    return identity.identity(OPENVINO, str(number), {}, "fp32")
 
 
 def test_engines_prepared_at_once_do_not_meet(empty):
-    entries = [kept.Entry(bytes([number]) * 1_000_000, str(number), True, {}) for number in range(8)]
+    entries = [cache.Entry(bytes([number]) * 1_000_000, str(number), True, {}) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda entry: kept.keep(name_of(0), SIZE, entry), entries))
-    assert kept.read(name_of(0), SIZE) in entries
+        list(pool.map(lambda entry: cache.keep(name_of(0), SIZE, entry), entries))
+    assert cache.read(name_of(0), SIZE) in entries
     assert len(list(empty.iterdir())) == 1
 
 
 def test_of_kept_engines_the_one_not_used_for_longest_goes_first(monkeypatch, empty):
-    monkeypatch.setattr(kept, "LARGEST", 2500)
+    monkeypatch.setattr(cache, "LARGEST", 2500)
     for number in range(2):
-        kept.keep(name_of(number), SIZE, kept.Entry(b"e" * 900, "", True, {}))
-        os.utime(empty / f"{name_of(number)}-b{SIZE}" / kept.ENTRY, (number, number))
-    kept.read(name_of(0), SIZE)  # used now
-    kept.keep(name_of(2), SIZE, kept.Entry(b"e" * 900, "", True, {}))
-    there = [kept.read(name_of(number), SIZE) is not None for number in range(3)]
+        cache.keep(name_of(number), SIZE, cache.Entry(b"e" * 900, "", True, {}))
+        os.utime(empty / f"{name_of(number)}-b{SIZE}" / cache.ENTRY, (number, number))
+    cache.read(name_of(0), SIZE)  # used now
+    cache.keep(name_of(2), SIZE, cache.Entry(b"e" * 900, "", True, {}))
+    there = [cache.read(name_of(number), SIZE) is not None for number in range(3)]
     assert there == [True, False, True]
 
 
+def test_an_engine_larger_than_the_cache_takes_nothing_away(monkeypatch, empty):
+    monkeypatch.setattr(cache, "LARGEST", 2500)
+    cache.keep(name_of(0), SIZE, cache.Entry(b"e" * 900, "", True, {}))
+    with pytest.raises(cache.Refused, match="larger than all that may be kept, 2,500 bytes"):
+        cache.keep(name_of(1), SIZE, cache.Entry(b"e" * 2501, "", True, {}))
+    assert cache.sizes(name_of(0)) == [SIZE]
+
+
+def test_a_folder_that_is_not_ours_is_no_batch_size(empty):
+    (empty / f"{name_of(0)}-bsomething").mkdir(parents=True)
+    assert cache.sizes(name_of(0)) == []
+
+
 def test_clearing_the_engines_leaves_what_is_not_ours(empty, capsys):
-    kept.keep(name_of(0), SIZE, kept.Entry(b"e", "", True, {}))
+    cache.keep(name_of(0), SIZE, cache.Entry(b"e", "", True, {}))
     (empty / "notes").mkdir()
     assert main(["--clear"]) == 0
     assert capsys.readouterr().out.startswith("1 prepared engines removed from ")
@@ -433,7 +472,7 @@ def test_no_engine_is_prepared_for_batches_of_none(capsys):
     assert "--batch-size must be 1 or more" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("variable", kept.HELD_BACK)
+@pytest.mark.parametrize("variable", identity.HELD_BACK)
 def test_an_engine_prepared_for_other_instructions_is_another(variable, monkeypatch):
     before = name_of(0)
     monkeypatch.setenv(variable, "AVX2")
@@ -442,9 +481,9 @@ def test_an_engine_prepared_for_other_instructions_is_another(variable, monkeypa
 
 def test_an_engine_prepared_on_another_machine_or_by_other_versions_is_another(monkeypatch):
     names = {name_of(0), name_of(1)}
-    monkeypatch.setattr(kept, "instruction_sets", lambda: "AVX2")
+    monkeypatch.setattr(identity, "instruction_sets", lambda: "AVX2")
     names.add(name_of(0))
-    monkeypatch.setattr(kept, "version", lambda package: "0.0")
+    monkeypatch.setattr(identity, "version", lambda package: "0.0")
     names.add(name_of(0))
     assert len(names) == 4
 

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from .engines import OPENVINO, kept, openvino_cpu
+from .engines import OPENVINO, cache, openvino_cpu
 from .errors import WanwuError
 from .preparing import prepare
 from .resident import ResidentModel
@@ -13,7 +13,7 @@ from .tuning import CPU_START
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prepare the model that the arguments name, or clear what is kept. Returns the exit status: 1 where that failed.
+    """Prepare the model that the arguments name, or clear what is cache. Returns the exit status: 1 where that failed.
 
     >>> main(["everyday", "--batch-size", "8"])
     0
@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.batch_size < 1:
         parser.error("--batch-size must be 1 or more")
     if options.clear:
-        count = kept.clear()
-        print(f"{count} prepared engines removed from {kept.folder_of_engines()}")
+        count = cache.clear()
+        print(f"{count} prepared engines removed from {cache.folder_of_engines()}")
         return 0
     try:
         return _prepare(options)

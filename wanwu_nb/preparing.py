@@ -5,16 +5,13 @@ the network does, and be faster on this machine. Whatever goes wrong, the networ
 sentence.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from .detections import pack
-from .engines import EAGER, OPENVINO, Run, kept, openvino_cpu
+from .engines import EAGER, OPENVINO, Run, cache, openvino_cpu
+from .engines.answers import answers_of, are_alike, digest, fixed_batch
+from .engines.identity import identity
 from .errors import first_line
 from .hardware import Choice
 from .resident import ResidentModel
@@ -22,17 +19,16 @@ from .timing import forward_seconds, seconds_in_turn
 
 WORTH_TIMING = 200  # pictures: fewer are done before a timed batch has paid for itself
 SAVES, COSTS = 0.15, 10.0  # a share of the forward, and seconds: the least and the most of docs/speed.md
-BEST = 3  # rows of each picture that must be the same as the network's own
-SCORE_APART, BOX_APART = 1e-3, 1.0  # how far apart the same row may be; boxes in input pixels
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Why what was kept is not used."""
+    """Why an entry of the cache is not used, and whether it could be taken away."""
 
     reason: str
+    gone: bool
 
 
 def choose_openvino(pictures: int, batch_size: int, model: ResidentModel, say: Say = print) -> Choice[str]:
@@ -46,15 +42,18 @@ def choose_openvino(pictures: int, batch_size: int, model: ResidentModel, say: S
     problem = openvino_cpu.why_not(model.device.value, model.precision.value)
     if problem:
         return Choice(EAGER, problem)
-    opened = _open_kept(model, batch_size)
+    opened = _open_cached(model, batch_size)
     if isinstance(opened, Choice):
         return opened
+    before = ""
     if opened is not None:
-        return prepare(model, batch_size, say, f"{opened.reason}: prepared anew")
+        if opened.gone:
+            return prepare(model, batch_size, say, f"{opened.reason}: prepared anew")
+        before = f"{opened.reason}; "  # and the next run would meet it again
     wanted = _pays(pictures, batch_size, model)
     if not wanted.value:
-        return Choice(EAGER, wanted.reason)
-    return prepare(model, batch_size, say, wanted.reason)
+        return Choice(EAGER, f"{before}{wanted.reason}")
+    return prepare(model, batch_size, say, f"{before}{wanted.reason}")
 
 
 def use_openvino_again(batch_size: int, model: ResidentModel, say: Say = print) -> Choice[str]:
@@ -69,7 +68,7 @@ def use_openvino_again(batch_size: int, model: ResidentModel, say: Say = print) 
     problem = openvino_cpu.why_not(model.device.value, model.precision.value)
     if problem:
         return Choice(EAGER, f"the run that was stopped had OpenVINO: {problem}")
-    opened = _open_kept(model, batch_size)
+    opened = _open_cached(model, batch_size)
     if isinstance(opened, Choice) and opened.value == OPENVINO:
         return Choice(OPENVINO, reason, opened.measured)
     return prepare(model, batch_size, say, reason, must_be_faster=False)
@@ -93,28 +92,31 @@ def prepare(
     if prepared is None:
         return Choice(EAGER, "OpenVINO gives other answers than the network")
     run, entry = prepared
-    not_kept = _keep(model, batch_size, entry)
+    afterwards = _keep(model, batch_size, entry)
     if must_be_faster and not entry.faster:
-        return Choice(EAGER, f"OpenVINO proved no faster{not_kept}", entry.measured)
+        return Choice(EAGER, f"OpenVINO proved no faster{afterwards}", entry.measured)
     model.use_engine(OPENVINO, run, batch_size)
-    return Choice(OPENVINO, f"{reason}: {_less(entry.measured)}{not_kept}", entry.measured)
+    return Choice(OPENVINO, f"{reason}: {_less(entry.measured)}{afterwards}", entry.measured)
 
 
-def _prepare(model: ResidentModel, batch_size: int) -> tuple[Run, kept.Entry] | None:
+def _prepare(model: ResidentModel, batch_size: int) -> tuple[Run, cache.Entry] | None:
     """What runs the batches, and what is to be kept of it; None where it does not answer as the network does."""
     spec, precision = model.checkpoint.spec, model.precision.value
-    batch = _fixed_batch(model, batch_size)
+    batch = fixed_batch(spec, batch_size)
     started = time.perf_counter()
     built = openvino_cpu.build(model.normalised, spec, precision, batch_size)
     run = openvino_cpu.open_built(built, precision)
-    answers = _answers(run, batch)
+    answers = answers_of(run, batch)
     seconds = time.perf_counter() - started
-    if not _are_alike(_answers(model.normalised, batch), answers):
+    of_network = answers_of(model.normalised, batch)
+    if not are_alike(of_network, answers):
         return None
     eager, prepared = seconds_in_turn(model.normalised, run, batch)
-    measured = {"preparing": round(seconds, 2), "batch_eager": round(eager, 4), "batch_prepared": round(prepared, 4)}
+    measured = {"preparing": round(seconds, 2), "batch_eager": round(eager, 6), "batch_prepared": round(prepared, 6)}
     faster = prepared < eager
-    return run, kept.Entry(built if faster else b"", _digest(answers), faster, measured)
+    if not faster:
+        built = b""
+    return run, cache.Entry(built, digest(answers), faster, measured)
 
 
 def sizes_prepared(model: ResidentModel) -> Sequence[int]:
@@ -125,11 +127,12 @@ def sizes_prepared(model: ResidentModel) -> Sequence[int]:
     """
     if openvino_cpu.why_not(model.device.value, model.precision.value):
         return []
-    return kept.sizes_kept(_identity(model))
+    return cache.sizes(_identity(model))
 
 
 def _less(measured: Mapping[str, float]) -> str:
-    saved = 1 - measured["batch_prepared"] / measured["batch_eager"]
+    share = measured["batch_prepared"] / measured["batch_eager"]
+    saved = 1 - share
     return f"a batch takes {saved:.0%} less"
 
 
@@ -150,82 +153,47 @@ def _pays(pictures: int, batch_size: int, model: ResidentModel) -> Choice[bool]:
 
 def _identity(model: ResidentModel) -> str:
     checkpoint = model.checkpoint
-    return kept.identity(OPENVINO, checkpoint.fingerprint, checkpoint.spec.to_dict(), model.precision.value)
+    spec = checkpoint.spec.to_dict()
+    return identity(OPENVINO, checkpoint.fingerprint, spec, model.precision.value)
 
 
-def _open_kept(model: ResidentModel, batch_size: int) -> "Choice[str] | _Refusal | None":
-    """What an earlier process kept, in use now, or that it was no faster; why it is refused, and gone; or nothing."""
+def _open_cached(model: ResidentModel, batch_size: int) -> "Choice[str] | _Refusal | None":
+    """What an earlier process prepared, in use now, or that it was no faster; why it is refused; or nothing."""
     name = _identity(model)
     try:
-        entry = kept.read(name, batch_size)
+        entry = cache.read(name, batch_size)
         if entry is None:
             return None
         if not entry.faster:
             return Choice(EAGER, "OpenVINO proved no faster when it was prepared", entry.measured)
         return _open_entry(entry, model, batch_size)
-    except kept.Refused as error:
-        kept.forget(name, batch_size)
-        return _Refusal(f"what was kept for OpenVINO is not used, since {error}")
+    except cache.Refused as error:
+        gone = cache.forget(name, batch_size)
+        return _Refusal(f"what was kept for OpenVINO is not used, since {error}", gone)
 
 
-def _open_entry(entry: kept.Entry, model: ResidentModel, batch_size: int) -> Choice[str]:
+def _open_entry(entry: cache.Entry, model: ResidentModel, batch_size: int) -> Choice[str]:
     started = time.perf_counter()
     try:
         run = openvino_cpu.open_built(entry.built, model.precision.value)
-        answers = _answers(run, _fixed_batch(model, batch_size))
+        batch = fixed_batch(model.checkpoint.spec, batch_size)
+        answers = answers_of(run, batch)
+        reason = f"prepared by an earlier run: {_less(entry.measured)}"
     except Exception as error:  # of another version, or of none
-        raise kept.Refused(f"it cannot be opened ({first_line(error)})") from None
-    if _digest(answers) != entry.answers:
-        raise kept.Refused("its answers have changed")
+        raise cache.Refused(f"it cannot be opened ({first_line(error)})") from None
+    if digest(answers) != entry.answers:
+        raise cache.Refused("its answers have changed")
     seconds = time.perf_counter() - started
     model.use_engine(OPENVINO, run, batch_size)
-    reason = f"prepared by an earlier run: {_less(entry.measured)}"
     return Choice(OPENVINO, reason, {**entry.measured, "opening": round(seconds, 2)})
 
 
-def _keep(model: ResidentModel, batch_size: int, entry: kept.Entry) -> str:
+def _keep(model: ResidentModel, batch_size: int, entry: cache.Entry) -> str:
     """Returns what went wrong, as the end of a sentence; "" if nothing did."""
     name = _identity(model)
-    kept.forget(name, batch_size)
+    cache.forget(name, batch_size)
     try:
-        kept.keep(name, batch_size, entry)
-    except OSError as error:
+        cache.keep(name, batch_size, entry)
+    except (OSError, cache.Refused) as error:
         return f"; it could not be kept for later runs ({first_line(error)})"
     return ""
-
-
-def _fixed_batch(model: ResidentModel, batch_size: int) -> Tensor:
-    """The same uint8 [B,3,H,W] at all times: noise, brighter from picture to picture."""
-    spec = model.checkpoint.spec
-    generator = torch.Generator().manual_seed(0)
-    shape = (batch_size, 3, spec.height, spec.width)
-    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    brightness = torch.arange(1, batch_size + 1).view(-1, 1, 1, 1)
-    return (noise * brightness // batch_size).to(torch.uint8)
-
-
-@torch.inference_mode()
-def _answers(run: Run, batch: Tensor) -> Tensor:
-    boxes, scores, class_ids = run(batch)
-    return pack(boxes, scores, class_ids)
-
-
-def _digest(answers: Tensor) -> str:
-    return hashlib.sha256(answers.numpy().tobytes()).hexdigest()
-
-
-def _are_alike(network: Tensor, engine: Tensor) -> bool:
-    """Whether the best rows of each picture, packed [B,K,2 or 6], are among the engine's.
-
-    Among all of them: where scores are nearly equal, rounding decides their order.
-    """
-    if network.shape != engine.shape or not engine.isfinite().all():
-        return False
-    order = network[..., 0].argsort(dim=1, descending=True)[:, :BEST]
-    best = network.gather(1, order[..., None].expand(-1, -1, network.shape[2]))
-    apart = (best[:, :, None] - engine[:, None]).abs()  # [B,best,K,columns]
-    same_score = apart[..., 0] <= SCORE_APART
-    same_class = apart[..., 1] == 0
-    same_box = (apart[..., 2:] <= BOX_APART).all(dim=3)
-    same = same_score & same_class & same_box
-    return bool(same.any(dim=2).all())

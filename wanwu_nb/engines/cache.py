@@ -1,4 +1,4 @@
-"""What engines built, kept in the user's cache: the next process opens it at once.
+"""What engines built, in the user's cache: the next process opens it at once.
 
 One folder an entry, put in place whole by one rename: two runs that prepare at once do not meet. Only what this user
 wrote, nobody else may write, and has the digest that was noted is ever opened.
@@ -17,23 +17,18 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-import torch
 from platformdirs import user_cache_path
 
 from ..errors import first_line
-from ..hardware import instruction_sets
+from .identity import DIGITS
 
-FORMAT = 1
-FOLDER = "WANWU_NB_ENGINES"  # environment variable: where they are kept, instead of the user's cache
+FOLDER = "WANWU_NB_ENGINES"  # environment variable: where they are, instead of the user's cache
 LARGEST = 2 * 2**30  # bytes of all entries together; those that were not used for longest go
-PACKAGES = ("wanwu_nb", "torch", "torchvision", "timm", "openvino")  # what builds a network, or runs it
-HELD_BACK = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")  # environment: fewer instructions
 BUILT, ENTRY = "built.bin", "entry.json"
 UNFINISHED = "unfinished-"
+OURS = re.compile(rf"[0-9a-f]{{{DIGITS}}}-b(\d+)|{UNFINISHED}.*")  # names of folders in the cache, and the batch size
 DAY = 24 * 3600.0
 OTHERS_MAY_WRITE = 0o022
 
@@ -42,7 +37,7 @@ OTHERS_MAY_WRITE = 0o022
 class Entry:
     """What was built; the digest of its answers to the fixed batch; and what was measured when it was prepared.
 
-    `faster`: than the network as it was loaded. Where it is not, nothing was kept of what was built, only that.
+    `faster`: than the network as it was loaded. Where it is not, nothing is stored of what was built, only that.
     """
 
     built: bytes
@@ -56,7 +51,7 @@ class Refused(Exception):
 
 
 def folder_of_engines() -> Path:
-    """Returns where engines are kept.
+    """Returns where engines are stored.
 
     >>> folder_of_engines().name
     'engines'
@@ -67,46 +62,20 @@ def folder_of_engines() -> Path:
     return user_cache_path("wanwu_nb") / "engines"
 
 
-def identity(engine: str, fingerprint: str, spec: Mapping[str, Any], precision: str) -> str:
-    """Returns the name of what is built from these weights for this input, on this machine with these packages.
+def sizes(name: str) -> Sequence[int]:
+    """Returns the batch sizes that there is something of this identity for, the one used last first.
 
-    >>> len(identity("OpenVINO", "93b0…", spec.to_dict(), "fp32"))
-    32
-    """
-    parts = {
-        "format": FORMAT,
-        "engine": engine,
-        "fingerprint": fingerprint,
-        "spec": sorted(spec.items()),
-        "precision": precision,
-        "cpu": torch.cpu.get_capabilities().get("cpu_name", ""),
-        "instructions": instruction_sets(),
-        "held back": [os.environ.get(name, "") for name in HELD_BACK],
-        "packages": [_version_of(name) for name in PACKAGES],
-    }
-    text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
-
-
-def sizes_kept(name: str) -> Sequence[int]:
-    """Returns the batch sizes that something of this identity is kept for, the one used last first.
-
-    >>> sizes_kept(identity("OpenVINO", fingerprint, spec.to_dict(), "fp32"))
+    >>> sizes(identity("OpenVINO", fingerprint, spec.to_dict(), "fp32"))
     [4]
     """
-    folders = []
-    with suppress(OSError):
-        for path in folder_of_engines().glob(f"{name}-b*/{ENTRY}"):
-            folders.append((path.stat().st_mtime, path.parent.name))
-    folders.sort(reverse=True)
-    return [int(folder.rpartition("-b")[2]) for _, folder in folders]
+    by_use = []
+    for path in _entries(folder_of_engines()):
+        match = OURS.fullmatch(path.name)
+        with suppress(OSError):
+            if match and path.name.startswith(name) and (path / BUILT).stat().st_size:
+                by_use.append((_used(path), int(match[1])))
+    by_use.sort(reverse=True)
+    return [size for _, size in by_use]
 
 
 def read(name: str, batch_size: int) -> Entry | None:
@@ -121,13 +90,7 @@ def read(name: str, batch_size: int) -> Entry | None:
             return None
         _check_owner(folder.parent)
         _check_owner(folder)
-        note = json.loads(_bytes_of(folder / ENTRY))
-        built = b""
-        if note["faster"]:
-            built = _bytes_of(folder / BUILT)
-        if hashlib.sha256(built).hexdigest() != note["sha256"]:
-            raise Refused("it is not as it was written")
-        entry = Entry(built, str(note["answers"]), bool(note["faster"]), dict(note["measured"]))
+        entry = _entry_in(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused(f"it cannot be read ({first_line(error)})") from None
     with suppress(OSError):
@@ -136,7 +99,8 @@ def read(name: str, batch_size: int) -> Entry | None:
 
 
 def _place(name: str, batch_size: int) -> Path:
-    return folder_of_engines() / f"{name}-b{batch_size}"
+    folder = folder_of_engines()
+    return folder / f"{name}-b{batch_size}"
 
 
 def _check_owner(path: Path) -> None:
@@ -150,19 +114,33 @@ def _check_owner(path: Path) -> None:
         raise Refused(f"others may have written {path.name}")
 
 
+def _entry_in(folder: Path) -> Entry:
+    note = json.loads(_bytes_of(folder / ENTRY))
+    built = b""
+    if note["faster"]:
+        built = _bytes_of(folder / BUILT)
+    if hashlib.sha256(built).hexdigest() != note["sha256"]:
+        raise Refused("it is not as it was written")
+    measured = {str(key): float(value) for key, value in note["measured"].items()}
+    return Entry(built, str(note["answers"]), bool(note["faster"]), measured)
+
+
 def _bytes_of(path: Path) -> bytes:
     _check_owner(path)
     return path.read_bytes()
 
 
 def keep(name: str, batch_size: int, entry: Entry) -> None:
-    """Put an entry in place, in one step; where another process was first, its entry stays. Raises OSError where the
-    cache cannot be written: nothing is left there then.
+    """Put an entry in place, in one step; where another process was first, its entry stays.
+
+    Raises OSError where the cache cannot be written, and Refused where it could not be believed later, or is too small:
+    nothing is left there then.
 
     >>> keep(name, 4, Entry(built, answers, True, {}))
     """
     parent = folder_of_engines()
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_owner(parent)
     _make_room(parent, len(entry.built))
     unfinished = Path(tempfile.mkdtemp(dir=parent, prefix=UNFINISHED))  # for this user alone
     try:
@@ -192,36 +170,44 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def forget(name: str, batch_size: int) -> None:
-    """Take an entry away; nothing where there is none, or where it cannot be.
+def forget(name: str, batch_size: int) -> bool:
+    """Take an entry away, if there is one. Returns whether none is left.
 
     >>> forget(name, 4)
+    True
     """
-    shutil.rmtree(_place(name, batch_size), ignore_errors=True)
+    place = _place(name, batch_size)
+    shutil.rmtree(place, ignore_errors=True)
+    return not place.exists()
 
 
 def clear() -> int:
-    """Take all entries away. Returns how many there were.
+    """Take all entries away. Returns how many are gone.
 
     >>> clear()
     3
     """
-    entries = _entries(folder_of_engines())
-    for entry in entries:
-        shutil.rmtree(entry, ignore_errors=True)
-    return len(entries)
+    parent = folder_of_engines()
+    before = len(_entries(parent))
+    for path in _entries(parent):
+        shutil.rmtree(path, ignore_errors=True)
+    return before - len(_entries(parent))
 
 
 def _entries(parent: Path) -> list[Path]:
     """The folders that are ours by their names, and nothing else that may lie there."""
-    ours = re.compile(rf"[0-9a-f]{{32}}-b\d+|{UNFINISHED}.*")
-    if not parent.is_dir():
-        return []
-    return sorted(path for path in parent.iterdir() if ours.fullmatch(path.name) and path.is_dir())
+    entries: list[Path] = []
+    with suppress(OSError):
+        for path in sorted(parent.iterdir()):
+            if OURS.fullmatch(path.name) and path.is_dir():
+                entries.append(path)
+    return entries
 
 
 def _make_room(parent: Path, wanted: int) -> None:
     """Take away what a kill left unfinished, and the oldest entries until `wanted` bytes more fit."""
+    if wanted > LARGEST:
+        raise Refused(f"it is larger than all that may be kept, {LARGEST:,} bytes")
     by_age = []
     for path in _entries(parent):
         with suppress(OSError):
@@ -243,4 +229,7 @@ def _used(path: Path) -> float:
 
 
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.iterdir())
+    total = 0
+    for file in path.iterdir():
+        total += file.stat().st_size
+    return total
