@@ -538,6 +538,26 @@ def test_an_engine_is_prepared_without_telemetry_where_others_imported_it_before
     assert preparing.prepare(small, SIZE).value == OPENVINO
 
 
+TWO_AND_A_SIGNAL = """
+import signal, sys
+from pathlib import Path
+from wanwu_nb.engines.openvino_cpu import open_built
+built = Path(sys.argv[1]).read_bytes()
+first, second = open_built(built, "fp32"), open_built(built, "fp32")
+del first
+del second
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+def test_a_signal_is_handled_after_two_engines_have_gone(demo):
+    """OpenVINO leaves a stack for signals that is gone, where its engines go in the order in which they came."""
+    command = [sys.executable, "-c", TWO_AND_A_SIGNAL, entry_of(demo) / cache.BUILT]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "handled\n")
+
+
 def test_an_earlier_summary_that_names_no_engine_is_read(model, scenes, tmp_path):
     tag_folder(model, scenes, tmp_path / "out", limit=1)
     path = tmp_path / "out" / "summary.json"

@@ -129,6 +129,33 @@ def module_hidden(name: str) -> Iterator[None]:
 
 
 @contextmanager
+def signal_stack_restored() -> Iterator[None]:
+    """The stack that this thread handles signals on is its own again after the `with` block, where that is Linux.
+
+    A library may put another in its place and unmap it later: the next Ctrl-C then ends the process without a word.
+
+    >>> with signal_stack_restored():
+    ...     compiled = openvino.Core().import_model(content, "CPU")
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    before = _SignalStack()
+    libc.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        libc.sigaltstack(ctypes.byref(before), None)
+
+
+class _SignalStack(ctypes.Structure):
+    """`stack_t` of signal.h, as Linux has it."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextmanager
 def single_core_threads(name: str, count: int) -> Iterator[ThreadPoolExecutor]:
     """A pool of `count` threads in which torch keeps to one core each, for as long as the `with` block runs.
 

@@ -54,7 +54,7 @@ def build(network: Normalised, spec: InputSpec, precision: str, batch_size: int)
     blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
     single = copy.deepcopy(network).float()
     single.dtype = torch.float32
-    with _quiet(), torch.no_grad():
+    with without_side_effects(), torch.no_grad():
         import openvino
 
         program = torch.export.export(single, (blank,))
@@ -70,7 +70,7 @@ def open_built(content: bytes, precision: str) -> Run:
 
     >>> boxes, scores, class_ids = open_built(content, "fp32")(batch)
     """
-    with _quiet():
+    with without_side_effects():
         import openvino
 
         compiled = openvino.Core().import_model(content, "CPU", _properties(precision))
@@ -109,9 +109,15 @@ class _Opened:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenVINO without its telemetry, and without warnings that are for its developers."""
-    with warnings.catch_warnings(), _without_telemetry():
+def without_side_effects() -> Iterator[None]:
+    """OpenVINO without its telemetry, without warnings that are for its developers, and without its signal stack.
+
+    Each of its cores puts one in place. Of two cores, the one that goes last puts the first one's back, which is gone.
+
+    >>> with without_side_effects():
+    ...     import openvino
+    """
+    with warnings.catch_warnings(), _without_telemetry(), process.signal_stack_restored():
         warnings.simplefilter("ignore")
         yield
 
