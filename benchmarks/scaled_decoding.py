@@ -27,7 +27,7 @@ from wanwu_nb.images import Picture, read
 from wanwu_nb.process import single_core_threads
 from wanwu_nb.quality.agreement import Share, agreement
 from wanwu_nb.tagger import Failed, Tagger
-from wanwu_nb.tuning import forward_seconds
+from wanwu_nb.timing import forward_seconds
 
 from . import harness
 from .workloads import WORKLOADS, pictures

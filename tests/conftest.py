@@ -12,11 +12,20 @@ from PIL import Image
 
 from wanwu_nb import ResidentModel
 from wanwu_nb.demo.scenes import draw_folder
+from wanwu_nb.engines.cache import FOLDER
 
 SCENES = 10
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 TAG_BATCH = NOTEBOOKS / "03_tag_batch.ipynb"
 FIRST_SEED = 700_000  # seen neither by the demo nor in training
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engines(tmp_path_factory) -> Path:
+    """Where engines are kept, here and in all processes that tests start: not among the user's."""
+    folder = tmp_path_factory.mktemp("engines")
+    os.environ[FOLDER] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,10 @@ from conftest import SCENES, contents
 from small_networks import Limited, Waiting, tagger
 from torch import nn
 
-from wanwu_nb import tag_folder, tuning
+from wanwu_nb import engine_choice, tag_folder, tuning
+from wanwu_nb.engine_choice import choose_compile
 from wanwu_nb.hardware import Choice, choose_precision, environment
-from wanwu_nb.tuning import WORTH_MEASURING, choose_batch_size, choose_compile, choose_rounds
+from wanwu_nb.tuning import WORTH_MEASURING, choose_batch_size, choose_rounds
 
 MANY = 10 * WORTH_MEASURING
 
@@ -110,7 +111,7 @@ def test_where_halved_batches_ran_as_loaded_the_summary_does_not_say_compiled(sc
         model.compiled_for = batch_size  # a network stands in for its compiled form
         return Choice(True, "as asked: a batch takes 40% less", {"compiling": 20.0})
 
-    monkeypatch.setattr(tuning, "choose_compile", compiled)
+    monkeypatch.setattr(engine_choice, "choose_compile", compiled)
     summary = tag_folder(limited, scenes, tmp_path / "out", batch_size=4, compile=True)
     assert summary.batch_size.value == 2
     assert summary.compiled.value is False

@@ -71,8 +71,7 @@ def sum_up(
 
     >>> output.close(sum_up(model, settings, plan, output, listing, started, seconds, []))
     """
-    failed = len(output.failures)
-    new = output.processed + failed
+    new = output.processed + len(output.failures)
     finished = started + timedelta(seconds=seconds)
     return Summary(
         started=started.isoformat(timespec="seconds"),
@@ -82,7 +81,7 @@ def sum_up(
         processed=output.processed,
         redecided=output.redecided,
         resumed=output.resumed,
-        failed=failed,
+        failed=len(output.failures),
         orphaned=output.orphaned,
         left_out=listing.left_out,
         unreadable=listing.unreadable,
@@ -96,6 +95,7 @@ def sum_up(
         device=model.device,
         precision=model.precision,
         batch_size=plan.batch_size,
+        engine=plan.engine,
         compiled=plan.compiled,
         decoder=plan.decoder,
         workers=plan.workers,

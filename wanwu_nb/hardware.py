@@ -109,14 +109,19 @@ def environment(device: str = "cpu") -> dict[str, str | int]:
     architecture = platform.machine()
     machine["platform"] = platform.platform(terse=True)
     machine["cpu"] = capabilities.get("cpu_name", architecture)
-    machine["instructions"] = _instruction_sets(capabilities)
+    machine["instructions"] = instruction_sets()
     machine["cores"] = usable_cores()
     machine["gpu"] = _gpu_name(device)
     return machine
 
 
-def _instruction_sets(capabilities: Mapping[str, Any]) -> str:
-    """Those of `INSTRUCTIONS` that the CPU has, as in "AVX2, AVX512_F, AVX512_BF16"."""
+def instruction_sets() -> str:
+    """Returns those of `INSTRUCTIONS` that the CPU has.
+
+    >>> instruction_sets()
+    'AVX2, AVX512_F, AVX512_BF16'
+    """
+    capabilities = torch.cpu.get_capabilities()
     names = []
     for name in INSTRUCTIONS:
         if capabilities.get(name):

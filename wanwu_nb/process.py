@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -108,6 +109,50 @@ def variable(name: str, value: str) -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = before
+
+
+@contextmanager
+def module_hidden(name: str) -> Iterator[None]:
+    """A module cannot be imported while the `with` block runs, whether it is installed or not.
+
+    >>> with module_hidden("openvino_telemetry"):
+    ...     import openvino
+    """
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+
+
+@contextmanager
+def signal_stack_restored() -> Iterator[None]:
+    """The stack that this thread handles signals on is its own again after the `with` block, where that is Linux.
+
+    A library may put another in its place and unmap it later: the next Ctrl-C then ends the process without a word.
+
+    >>> with signal_stack_restored():
+    ...     compiled = openvino.Core().import_model(content, "CPU")
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    before = _SignalStack()
+    libc.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        libc.sigaltstack(ctypes.byref(before), None)
+
+
+class _SignalStack(ctypes.Structure):
+    """`stack_t` of signal.h, as Linux has it."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A model that an earlier run left word of: known by its files, and loaded at its first forward, not before.
 
-Where only thresholds or words changed, no forward comes, and no network is built.
+Where only thresholds or words changed, no forward comes, and no network is built. Nor where an engine runs that was
+prepared earlier.
 """
 
 import hashlib
@@ -28,7 +29,8 @@ MEMORY = ".model.json"
 PACKAGES = ("wanwu_nb", "torch", "torchvision", "timm")  # what builds a network, and may build another
 MOST_FILES = 1_000  # beside the weights: a folder of more is some other folder
 
-LOADED = ("network", "compiled_for", "_eager", "_compiled", "_dtype")  # what a model has only once it is loaded
+LOADED = ("network", "normalised", "_dtype")  # what a model has only once it is loaded
+OF_ITS_ENGINE = ("engine", "compiled_for", "_prepared")  # may be in use before, and stay
 
 Files = list[list[Any]]
 
@@ -149,6 +151,7 @@ class _Recalled(ResidentModel):
         self.device = choose_device(opened.device)
         self.precision = Choice(memory["precision"]["value"], memory["precision"]["reason"])
         self.load_seconds = 0.0
+        self.undo_compile()
 
     def __getattr__(self, name: str) -> Any:
         """What only a loaded model has: called where this one has no attribute of that name."""
@@ -158,7 +161,8 @@ class _Recalled(ResidentModel):
         recalled = self.checkpoint.fingerprint, self.precision.value
         if (model.checkpoint.fingerprint, model.precision.value) != recalled:
             raise ModelError(f"model {self.opened.model!r} has changed since the run before: run again")
-        self.__dict__.update(model.__dict__)
+        loaded = {name: value for name, value in vars(model).items() if name not in OF_ITS_ENGINE}
+        self.__dict__.update(loaded)
         return self.__dict__[name]
 
     def record(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The resident model: loaded once, on one device, in one precision, and then asked again and again."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from .checkpoints import Checkpoint, open_checkpoint
 from .deciding import Decision
 from .decoding import decode
 from .detections import Detections, RawOutput, Selection, pack, unpack
+from .engines import COMPILED, EAGER, Normalised, Run, compiled
 from .errors import ModelError, first_line
-from .fitting import InputSpec, fit
+from .fitting import fit
 from .hardware import DTYPES, Choice, choose_device, choose_precision
 from .images import Picture
 from .paths import local_path
@@ -24,8 +25,6 @@ from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, ModelSettings, check_setti
 from .tagger import Failed, Tagger
 
 BATCH_SIZE = 8
-OutputOnDevice = tuple[Tensor | None, Tensor, Tensor]
-Run = Callable[[Tensor], OutputOnDevice]
 
 
 class ResidentModel:
@@ -47,15 +46,15 @@ class ResidentModel:
         self.precision = precision
         self.opened = opened or ModelSettings(model=checkpoint.name)
         self.load_seconds = 0.0
-        self.compiled_for = 0  # the one batch size that runs compiled; 0: none
+        self.engine = EAGER  # what runs batches of `compiled_for`; others run as loaded
+        self.compiled_for = 0  # the one batch size that an engine was prepared for; 0: none
         self._dtype = DTYPES[precision.value]
         network = checkpoint.network.eval()
         network.to(device.value, self._dtype)
         self.network: nn.Module = network.to(memory_format=torch.channels_last)
-        normalised = Normalised(self.network, checkpoint.spec, self._dtype)
-        normalised.to(device.value)
-        self._eager: Run = normalised.eval()
-        self._compiled: Run = self._eager
+        self.normalised = Normalised(self.network, checkpoint.spec, self._dtype)
+        self.normalised.to(device.value).eval()
+        self._prepared: Run | None = None
         if device.value == "cpu":
             process.keep_freed_memory()
 
@@ -111,6 +110,13 @@ class ResidentModel:
         """Returns the names by class id."""
         return self.checkpoint.labels
 
+    def load_network(self) -> nn.Module:
+        """Returns the network. A model that was recalled loads it now: what then goes wrong is no picture's failure.
+
+        >>> model.load_network()
+        """
+        return self.network
+
     def try_out(self) -> str:
         """Run a picture of noise; two where the network brings its own code, which may have been made for one alone.
 
@@ -146,30 +152,30 @@ class ResidentModel:
 
         Returns what went wrong, "" if nothing did; the network then runs as it was loaded.
         """
-        process.keep_compiled_code()
-        mode = "reduce-overhead" if self.device.value.startswith("cuda") else "default"  # CUDA graphs
-        self._compiled = torch.compile(self._eager, dynamic=False, mode=mode)
-        self.compiled_for = batch_size
         try:
-            self._run_compiled(batch_size)
+            run = compiled.prepare(self.normalised, self.checkpoint.spec, self.precision.value, batch_size)
         except Exception as error:  # any of the compiler's own: no C++ compiler, an operator unknown to it
             self.undo_compile()
             return first_line(error)
+        self.use_engine(COMPILED, run, batch_size)
         return ""
 
-    def _run_compiled(self, batch_size: int) -> None:
-        from torch._inductor import config as inductor  # takes a second, and reads the cache's variable
+    def use_engine(self, engine: str, run: Run, batch_size: int) -> None:
+        """Let what an engine prepared run the batches of this size.
 
-        spec = self.checkpoint.spec
-        with inductor.patch(freezing=True):  # as an option of torch.compile it comes too late for the tracing
-            for _ in range(3):  # a graph is recorded in the second
-                blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
-                self.forward(blank)
+        >>> model.use_engine("OpenVINO", run, 8)
+        """
+        self.engine = engine
+        self.compiled_for = batch_size
+        self._prepared = run
+        if self.device.value == "cpu":
+            process.keep_freed_memory()
 
     def undo_compile(self) -> None:
         """Go back to the network as it was loaded."""
-        self._compiled = self._eager
+        self.engine = EAGER
         self.compiled_for = 0
+        self._prepared = None
 
     def forward(self, batch: Tensor) -> RawOutput:
         """Run one batch, uint8 [B,3,H,W].
@@ -185,11 +191,13 @@ class ResidentModel:
 
         Transferred as bytes; cast and normalised on the device, once for the whole batch.
         """
-        network = self._eager
-        if len(batch) == self.compiled_for:  # another size would be compiled anew
-            network = self._compiled
+        run: Run | None = None
+        if len(batch) == self.compiled_for:  # another size would be prepared anew
+            run = self._prepared
+        if run is None:
+            run = self.normalised
         on_device = batch.to(self.device.value, non_blocking=True)
-        boxes, scores, class_ids = network(on_device)
+        boxes, scores, class_ids = run(on_device)
         return pack(boxes, scores, class_ids)
 
     def predict(
@@ -272,30 +280,3 @@ class ResidentModel:
         for name, value in self._words().items():
             rows += f"<tr><th>{name}</th><td>{escape(value)}</td></tr>"
         return f"<table>{rows}</table>"
-
-
-class Normalised(nn.Module):
-    """uint8 [B,3,H,W] in: cast, normalised, given to the network; one module, so that it is compiled in one piece."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, network: nn.Module, spec: InputSpec, dtype: torch.dtype):
-        super().__init__()
-        self.network, self.dtype = network, dtype
-        self.register_buffer("mean", _of_bytes(spec.mean))
-        self.register_buffer("std", _of_bytes(spec.std))
-
-    def forward(self, batch: Tensor) -> OutputOnDevice:
-        """Returns the network's output, on its device."""
-        centred = batch.float() - self.mean
-        images = centred / self.std
-        in_precision = images.to(self.dtype, memory_format=torch.channels_last)
-        output: OutputOnDevice = self.network(in_precision)
-        return output
-
-
-def _of_bytes(values: tuple[float, float, float]) -> Tensor:
-    """A channel's mean or deviation for values in 0…255, [1,3,1,1]."""
-    in_unit = torch.tensor(values)
-    return in_unit.view(1, 3, 1, 1) * 255

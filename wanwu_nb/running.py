@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .deciding import Decision
 from .decoding import DEFAULT_LIMITS, Limits
+from .engines import EAGER
 from .hardware import Choice
 from .process import single_core_threads
 from .progress import Progress
@@ -101,7 +102,8 @@ def _as_it_ended(plan: Plan, batch_size: int) -> Plan:
         return plan
     reason = f"{planned.value} ran out of memory in the middle ({planned.reason})"
     ended = replace(plan, batch_size=Choice(batch_size, reason, planned.measured))
-    if not plan.compiled.value:
+    if plan.engine.value == EAGER:
         return ended
-    eager = f"batches of {planned.value} were compiled, and ran out of memory: those of {batch_size} ran as loaded"
-    return replace(ended, compiled=Choice(False, eager, plan.compiled.measured))
+    prepared = "compiled" if plan.compiled.value else f"prepared for {plan.engine.value}"
+    eager = f"batches of {planned.value} were {prepared}, and ran out of memory: those of {batch_size} ran as loaded"
+    return replace(ended, engine=Choice(EAGER, eager, plan.engine.measured))

@@ -134,7 +134,9 @@ class _Tagging(Settings):
     nms_iou: float = Field(NMS_IOU, ge=0, le=1, description="drop a box that overlaps a surer one of its class by more")
     top_k: int = Field(TOP_K, ge=1, description="objects kept a picture at most")
     vocabulary: LocalPath = Field("", description="table of your own words, .csv or .xlsx: docs/vocabulary.md")
-    compile: bool | Literal["auto"] = Field("auto", description='torch.compile: True, False or "auto", where it pays')
+    compile: bool | Literal["auto"] = Field(
+        "auto", description='True: torch.compile, False: as it is loaded, "auto": the engine that pays'
+    )
     workers: int = Field(0, ge=0, le=256, description="decoding threads; 0: by cores")
     resume: bool = Field(True, description="leave finished pictures alone")
     limit: int = Field(0, ge=0, description="only the first N pictures; 0: all")

@@ -1,7 +1,7 @@
 """The totals of one run, as they stand in summary.json: typed here, plain JSON there."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Summary:
     device: Choice[str]
     precision: Choice[str]
     batch_size: Choice[int]
+    engine: Choice[str] = field(default=Choice("", "not noted by the version that wrote this"), kw_only=True)
     compiled: Choice[bool]
     decoder: Choice[str]
     workers: Choice[int]
@@ -66,10 +67,10 @@ class Summary:
         >>> {name: choice.value for name, choice in summary.choices.items()}
         """
         choices = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for each in fields(self):
+            value = getattr(self, each.name)
             if isinstance(value, Choice):
-                choices[field.name] = value
+                choices[each.name] = value
         return choices
 
     def record(self) -> dict[str, Any]:

@@ -1,10 +1,8 @@
-"""How a folder is run: batch size, compilation, decoder, threads, rounds; each with its reason, and with its figures
+"""How a folder is run: batch size, engine, decoder, threads, rounds; each with its reason, and with its figures
 where it was measured.
 """
 
 import math
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +10,15 @@ from typing import Any
 
 import torch
 
+from .engine_choice import choose_engine
+from .engines import COMPILED, EAGER, OPENVINO
 from .errors import first_line
 from .hardware import Choice, usable_cores
+from .preparing import sizes_prepared
 from .reading import CPU_THREADS, choose_decoder
 from .resident import ResidentModel
 from .settings import TagSettings
+from .timing import forward_seconds
 
 MEMORY_TABLE = ((20, 8), (10, 4), (0, 2))  # GB of GPU memory → the article's batch size, where measuring starts
 CPU_START = 4
@@ -24,7 +26,6 @@ LARGEST = {"cpu": 32, "cuda": 256}  # tried; a CPU's memory is also everybody el
 WORTH_MEASURING = 1000  # pictures: fewer are done before a better size has paid for its measurement
 GAIN = 1.05  # what twice the size must bring
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
-COMPILE_SAVES, COMPILE_COSTS = 0.5, 40.0  # a share of the forward; seconds: measured by benchmarks/choices.py
 MOST_WORKERS = 16
 DECODED_TOGETHER = 8  # pictures a thread: with fewer, threads idle at the end of every round
 ROUNDS_AHEAD_OF_GPU = 2
@@ -37,7 +38,7 @@ class Plan:
     """How a run is to go. `round_size` pictures are decoded in one round, `rounds_ahead` rounds before the network."""
 
     batch_size: Choice[int]
-    compiled: Choice[bool]
+    engine: Choice[str]
     decoder: Choice[str]
     workers: Choice[int]
     round_size: Choice[int]
@@ -45,17 +46,32 @@ class Plan:
 
     def bits(self) -> dict[str, Any]:
         """Returns what decides how a result is rounded: a run that goes on from a stopped one takes it over."""
-        return {
+        bits: dict[str, Any] = {
             "batch_size": self.batch_size.value,
             "compiled": self.compiled.value,
             "decoder": self.decoder.value,
         }
+        if self.engine.value == OPENVINO:  # torch's two are told by `compiled`
+            bits["engine"] = self.engine.value
+        return bits
+
+    @property
+    def compiled(self) -> Choice[bool]:
+        """Returns whether torch.compile's code runs the network: the engine, as ledger and summary have told it before.
+
+        >>> plan.compiled.value
+        False
+        """
+        engine = self.engine
+        if engine.value == OPENVINO:
+            return Choice(False, "OpenVINO runs the network")
+        return Choice(engine.value == COMPILED, engine.reason, engine.measured)
 
 
 def make_plan(
     settings: TagSettings, model: ResidentModel, names: Sequence[str], earlier: Mapping[str, Any], say: Say = print
 ) -> Plan:
-    """Decide how the pictures `names` will be run; the network is compiled here, where it is to be.
+    """Decide how the pictures `names` will be run; the network's engine is prepared here, where it is to be.
 
     `earlier`: the bits of a stopped run that this one goes on from, empty if there is none. `say` tells whoever waits.
     Returns the plan.
@@ -65,18 +81,20 @@ def make_plan(
     device, spec = model.device.value, model.checkpoint.spec
     count = len(names)
     size_then = earlier.get("batch_size", 0)
-    batch_size = choose_batch_size(settings.batch_size, size_then, count, model)
+    prepared = sizes_prepared(model) if settings.compile == "auto" else ()
+    batch_size = choose_batch_size(settings.batch_size, size_then, count, model, prepared)
     workers = choose_workers(settings.workers)
-    compiled = Choice(False, "there is nothing to do")
+    engine = Choice(EAGER, "there is nothing to do")
     decoder = Choice(CPU_THREADS, "there is nothing to do")
     if names:
-        compiled_then = earlier.get("compiled")
-        compiled = choose_compile(settings.compile, compiled_then, count, batch_size.value, model, say)
+        engine = choose_engine(settings.compile, earlier, count, batch_size.value, model, say)
+        if engine.value != OPENVINO:
+            model.load_network()
         decoder_then = earlier.get("decoder", "")
         folder = Path(settings.image_dir)
         decoder = choose_decoder(decoder_then, folder, spec, device, names, workers.value)
     round_size, rounds_ahead = choose_rounds(device, batch_size.value, workers.value)
-    return Plan(batch_size, compiled, decoder, workers, round_size, rounds_ahead)
+    return Plan(batch_size, engine, decoder, workers, round_size, rounds_ahead)
 
 
 def choose_workers(asked: int) -> Choice[int]:
@@ -108,8 +126,11 @@ def choose_rounds(device: str, batch_size: int, threads: int) -> tuple[Choice[in
     return size, ahead
 
 
-def choose_batch_size(asked: int, earlier: int, pictures: int, model: ResidentModel) -> Choice[int]:
-    """Returns the size as asked, or as the run that was stopped had it, or measured: doubled while that pays.
+def choose_batch_size(
+    asked: int, earlier: int, pictures: int, model: ResidentModel, prepared: Sequence[int] = ()
+) -> Choice[int]:
+    """Returns the size as asked, or as the run that was stopped had it, or the first of those that an engine was
+    `prepared` for, or measured: doubled while that pays.
 
     >>> choose_batch_size(8, 0, 100, model).value
     8
@@ -118,6 +139,8 @@ def choose_batch_size(asked: int, earlier: int, pictures: int, model: ResidentMo
         return Choice(asked, "as asked")
     if earlier:
         return Choice(earlier, "as the run that was stopped: another size would round differently")
+    if prepared:
+        return Choice(prepared[0], "an engine was prepared for it")
     start = _size_to_start_with(model.device.value)
     if pictures >= WORTH_MEASURING:
         return _measure_sizes(model, start.value)
@@ -177,78 +200,3 @@ def _memory_share(device: str) -> float:
     peak = torch.cuda.max_memory_allocated(device)
     available = free + torch.cuda.memory_reserved(device)
     return peak / available
-
-
-def choose_compile(
-    asked: bool | str, earlier: bool | None, pictures: int, batch_size: int, model: ResidentModel, say: Say = print
-) -> Choice[bool]:
-    """Compile `model` or not: as asked, as the run that was stopped, or where it pays.
-
-    "auto" compiles when the forwards of all `pictures`, times the share that compiling saves, exceed what it costs.
-    What fails to compile, or is no faster then, runs as it is. Returns whether it runs compiled; `measured` holds the
-    seconds of compiling, and a batch's. `say` tells whoever is waiting.
-
-    >>> choose_compile(False, None, 24, 8, model).value
-    False
-    """
-    if model.compiled_for != batch_size:
-        model.undo_compile()
-    wanted = _compile_wanted(asked, earlier, pictures, batch_size, model)
-    if not wanted.value:
-        model.undo_compile()
-        return wanted
-    if model.compiled_for:
-        return Choice(True, f"{wanted.reason}; compiled by an earlier run of this process")
-    say("compiling the network, which takes seconds to minutes")
-    return _compile(wanted.reason, batch_size, model)
-
-
-def _compile_wanted(
-    asked: bool | str, earlier: bool | None, pictures: int, batch_size: int, model: ResidentModel
-) -> Choice[bool]:
-    if asked != "auto":
-        return Choice(bool(asked), "as asked")
-    if earlier is not None:
-        return Choice(earlier, "as the run that was stopped")
-    if pictures < WORTH_MEASURING:
-        return Choice(False, f"does not pay for fewer than {WORTH_MEASURING:,} pictures")
-    seconds_a_picture = forward_seconds(model, batch_size) / batch_size
-    saved = pictures * seconds_a_picture * COMPILE_SAVES
-    reason = f"compiling costs about {COMPILE_COSTS:.0f} s and would save about {saved:.0f} s"
-    return Choice(saved > COMPILE_COSTS, reason)
-
-
-def _compile(reason: str, batch_size: int, model: ResidentModel) -> Choice[bool]:
-    """Compile, and keep what was compiled if it proves faster."""
-    eager = forward_seconds(model, batch_size)
-    started = time.perf_counter()
-    problem = model.compile(batch_size)
-    if problem:
-        return Choice(False, f"torch.compile failed: {problem}")
-    cost = time.perf_counter() - started
-    compiled = forward_seconds(model, batch_size)
-    measured = {
-        "compiling": round(cost, 2),
-        "batch_eager": round(eager, 4),
-        "batch_compiled": round(compiled, 4),
-    }
-    if compiled > eager:
-        model.undo_compile()
-        return Choice(False, "compiled code proved slower", measured)
-    saved = 1 - compiled / eager
-    return Choice(True, f"{reason}: a batch takes {saved:.0%} less", measured)
-
-
-def forward_seconds(model: ResidentModel, batch_size: int) -> float:
-    """Returns the median time of a batch of noise, results on the CPU, after one to warm up.
-
-    >>> pictures_a_second = 8 / forward_seconds(model, 8)
-    """
-    spec = model.checkpoint.spec
-    noise = torch.randint(0, 256, (batch_size, 3, spec.height, spec.width), dtype=torch.uint8)
-    times = []
-    for _ in range(4):
-        started = time.perf_counter()
-        model.forward(noise)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])

@@ -16,7 +16,8 @@ from ..process import single_core_threads
 from ..reading import PictureReader, choose_decoder
 from ..resident import ResidentModel
 from ..tagger import full_batch
-from ..tuning import LARGEST, choose_workers, forward_seconds
+from ..timing import forward_seconds
+from ..tuning import LARGEST, choose_workers
 
 Stages = dict[str, float]  # seconds a picture, by stage
 

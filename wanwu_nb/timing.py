@@ -1,0 +1,48 @@
+"""How long a batch takes: as the model runs it now, or two ways of running it side by side."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .engines import Run
+from .resident import ResidentModel
+
+ROUNDS = 3
+
+
+def forward_seconds(model: ResidentModel, batch_size: int) -> float:
+    """Returns the median time of a batch of noise, results on the CPU, after one to warm up.
+
+    >>> pictures_a_second = 8 / forward_seconds(model, 8)
+    """
+    spec = model.checkpoint.spec
+    noise = torch.randint(0, 256, (batch_size, 3, spec.height, spec.width), dtype=torch.uint8)
+    times = []
+    for _ in range(1 + ROUNDS):
+        seconds = _seconds(model.forward, noise)
+        times.append(seconds)
+    return statistics.median(times[1:])
+
+
+@torch.inference_mode()
+def seconds_in_turn(first: Run, second: Run, batch: Tensor) -> tuple[float, float]:
+    """Returns the median times of a batch, both ways in turn: what else the machine does meets both alike.
+
+    >>> eager, prepared = seconds_in_turn(model.normalised, run, batch)
+    """
+    first(batch)
+    second(batch)
+    of_first, of_second = [], []
+    for _ in range(ROUNDS):
+        of_first.append(_seconds(first, batch))
+        of_second.append(_seconds(second, batch))
+    return statistics.median(of_first), statistics.median(of_second)
+
+
+def _seconds(run: Callable[[Tensor], object], batch: Tensor) -> float:
+    started = time.perf_counter()
+    run(batch)
+    return time.perf_counter() - started
