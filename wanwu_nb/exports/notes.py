@@ -44,12 +44,12 @@ class Notes:
         >>> Notes().sentences()
         []
         """
-        sentences = list(self._sentences)
+        sentences = []
         for (export, what), pictures in self._pictures.items():
             count = len(pictures)
             noun = "picture" if count == 1 else "pictures"
             sentences.append(f"{export}: {count:,} {noun} {what} ({_some(pictures)})")
-        return sentences
+        return [*sentences, *self._sentences]
 
     def table(self) -> bytes:
         """Returns the table of all pictures noted, as CSV for spreadsheets; b"" where there are none.

@@ -1,0 +1,275 @@
+"""Exports as a whole: which there are, what they refuse, and that one which fails costs the others nothing."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from exported import detections, finished, lamp
+from filelock import FileLock
+
+from wanwu_nb import read_results
+from wanwu_nb.errors import MissingFile, NotAFolder, OutputBusy, OutputError, ResultsError, SettingsError
+from wanwu_nb.exports import KINDS, ExportsFailed, export, read_kinds
+from wanwu_nb.exports.coco import CocoWriter
+from wanwu_nb.exports.jsonl import JsonlWriter
+from wanwu_nb.exports.writer import MARK
+from wanwu_nb.results import json_path
+
+WITHOUT_PICTURES = "csv,xlsx,coco,labelstudio,parquet,jsonl"
+TAGS = {"a.jpg": [lamp()], "shoes/b.jpg": [lamp(0.8), lamp(0.7)], "c.jpg": []}
+
+
+@pytest.fixture
+def output(tmp_path) -> Path:
+    return finished(tmp_path / "tags", TAGS, failures={"d.jpg": "file is empty (0 bytes)"})
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Temporary names of ours."""
+    return [path.name for path in folder.rglob(".*") if path.name.endswith((".partial", ".scratch", ".old"))]
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess:
+    words = [sys.executable, "-m", "wanwu_nb.exports", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True)
+
+
+# --- which ------------------------------------------------------------------------------------------------------------
+
+
+def test_exports_are_read_as_people_write_them():
+    assert read_kinds(" csv, COCO，csv,") == ["csv", "coco"]
+    assert read_kinds(["xlsx"]) == ["xlsx"]
+    assert read_kinds("") == []
+
+
+def test_an_unknown_export_says_what_was_meant(output):
+    with pytest.raises(SettingsError, match=r"^unknown export xslx: did you mean xlsx\?$"):
+        export(output, "csv,xslx")
+    assert not (output / "tags.csv").exists()
+
+
+def test_an_unknown_orientation_is_refused(output):
+    with pytest.raises(SettingsError, match="orientation='sideways' is not valid"):
+        export(output, "coco", orientation="sideways")
+
+
+def test_all_exports_leave_their_files_and_nothing_else(output):
+    before = {path.name for path in output.iterdir()}
+    exports = export(output, ",".join(KINDS))
+    exports.check()
+    written = {path.name for paths in exports.files.values() for path in paths}
+    assert list(exports.files) == list(KINDS)
+    assert {path.name for path in output.iterdir()} - before == written | {"export_notes.csv"}
+    assert written == {
+        "tags.csv",
+        "tags_objects.csv",
+        "tags.xlsx",
+        "coco.json",
+        "yolo",
+        "voc",
+        "label_studio.json",
+        "label_studio.xml",
+        "tags.parquet",
+        "tags.jsonl",
+    }
+    assert left_behind(output) == []
+
+
+def test_exports_go_where_they_are_asked_to(output, tmp_path):
+    to_dir = tmp_path / "new" / "folder"
+    exports = export(output, "csv", to_dir)
+    assert exports.files == {"csv": [to_dir / "tags.csv", to_dir / "tags_objects.csv"]}
+    assert not (output / "tags.csv").exists()
+
+
+def test_exporting_again_gives_the_same(output):
+    def contents() -> dict[Path, bytes]:
+        paths = [path for path in output.rglob("*") if path.is_file()]
+        others = [path for path in paths if path.suffix != ".xlsx" and path.name != MARK]  # which hold the time
+        return {path: path.read_bytes() for path in others}
+
+    export(output, ",".join(KINDS))
+    first = contents()
+    export(output, ",".join(KINDS))
+    assert contents() == first
+
+
+# --- folders that cannot be exported, or only just --------------------------------------------------------------------
+
+
+def test_a_folder_without_results_is_one_sentence(tmp_path):
+    with pytest.raises(MissingFile, match=r"ledger\.jsonl does not exist: .* is no output folder of a run$"):
+        export(tmp_path, "csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_a_run_writes_to_is_refused(output):
+    with FileLock(output / ".lock"), pytest.raises(OutputBusy, match=r"a run is writing to .*: export when it is done"):
+        export(output, "csv")
+    assert not (output / "tags.csv").exists()
+
+
+def test_runs_are_kept_out_meanwhile_and_let_in_afterwards(output, monkeypatch):
+    def add(*_):
+        with pytest.raises(OutputBusy):
+            finished(output, {"late.jpg": []})
+
+    monkeypatch.setattr(JsonlWriter, "add", add)
+    export(output, "jsonl").check()
+    finished(output, {"late.jpg": []})
+
+
+def test_a_folder_in_which_no_picture_is_done_gives_empty_tables(tmp_path):
+    output = finished(tmp_path / "tags", {}, failures={"a.jpg": "file is empty (0 bytes)"})
+    exports = export(output, WITHOUT_PICTURES)
+    exports.check()
+    assert json.loads((output / "coco.json").read_bytes()) == {"images": [], "annotations": [], "categories": []}
+    assert json.loads((output / "label_studio.json").read_bytes()) == []
+
+
+def test_a_folder_of_the_first_version_is_exported(output):
+    """It has no labels.json, no folder of pictures in its ledger, and a summary of another form."""
+    (output / "labels.json").unlink()
+    ledger = output / "ledger.jsonl"
+    lines = [line for line in ledger.read_text().splitlines() if "image_dir" not in line]
+    ledger.write_text("\n".join(lines) + "\n")
+    (output / "summary.json").write_text(json.dumps({"settings": {"image_dir": str(output.parent)}, "model": "demo"}))
+    exports = export(output, ",".join(KINDS))
+    exports.check()
+    assert len((output / "tags.jsonl").read_text().splitlines()) == len(TAGS)
+    assert f"left out where files are needed: 3 pictures not in {output.parent} any more" in exports.notes[0]
+
+
+def test_a_broken_result_is_one_sentence_and_nothing_is_half_written(output, tmp_path):
+    json_path(output, "c.jpg").write_text("{")
+    with pytest.raises(ResultsError, match="is broken"):
+        export(output, ",".join(KINDS), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_where_the_folder_should_be_is_refused(output, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotAFolder, match=r"to_dir .*file is a file: give a folder"):
+        export(output, "csv", tmp_path / "file")
+    with pytest.raises(OutputError, match=r"to_dir .* cannot be made"):
+        export(output, "csv", tmp_path / "file" / "below")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_only_be_read_is_exported_elsewhere(output, tmp_path):
+    (output / ".lock").unlink(missing_ok=True)
+    output.chmod(0o500)
+    try:
+        export(output, "csv", tmp_path / "out").check()
+    finally:
+        output.chmod(0o700)
+
+
+# --- one that fails ---------------------------------------------------------------------------------------------------
+
+
+def fail(*_):
+    raise OSError(28, "No space left on device", "somewhere")
+
+
+@pytest.mark.parametrize("moment", ["__init__", "add", "finish"])
+def test_an_export_that_fails_does_not_undo_the_others(output, monkeypatch, moment):
+    monkeypatch.setattr(CocoWriter, moment, fail)
+    exports = export(output, WITHOUT_PICTURES)
+    assert exports.failed == {"coco": "somewhere cannot be written (No space left on device)"}
+    assert set(exports.files) == set(WITHOUT_PICTURES.split(",")) - {"coco"}
+    assert not (output / "coco.json").exists()
+    assert left_behind(output) == []
+    with pytest.raises(ExportsFailed, match=r"^not exported: coco: somewhere cannot be written \(No space"):
+        exports.check()
+
+
+def test_the_file_of_an_earlier_export_stays_where_the_new_one_fails(output, monkeypatch):
+    export(output, "coco")
+    before = (output / "coco.json").read_bytes()
+    monkeypatch.setattr(CocoWriter, "finish", fail)
+    export(output, "coco")
+    assert (output / "coco.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("kind", "name"), [("xlsx", "xlsxwriter"), ("parquet", "pyarrow")])
+def test_a_missing_package_is_named_with_what_brings_it(output, monkeypatch, kind, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    exports = export(output, f"csv,{kind}")
+    assert exports.failed == {kind: f"{name} is not installed: run `pip install 'wanwu_nb[exports]'`"}
+    assert list(exports.files) == ["csv"]
+
+
+# --- a folder that was exported before --------------------------------------------------------------------------------
+
+
+def test_a_folder_that_somebody_changed_is_not_replaced(output):
+    export(output, "voc").check()
+    export(output, "voc").check()
+    (output / "voc" / "Annotations" / "mine.xml").touch()
+    failed = export(output, "voc").failed["voc"]
+    assert failed.endswith("voc was changed since it was exported: move it away, or choose another to_dir")
+    assert (output / "voc" / "Annotations" / "mine.xml").exists()
+
+
+def test_what_trainers_leave_beside_labels_is_no_change(output):
+    export(output, "yolo").check()
+    (output / "yolo" / "labels.cache").touch()
+    export(output, "yolo").check()
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(output):
+    (output / "yolo").mkdir()
+    failed = export(output, "yolo").failed["yolo"]
+    assert failed.endswith("yolo is there and no export wrote it: move it away, or choose another to_dir")
+
+
+# --- pictures that are gone -------------------------------------------------------------------------------------------
+
+
+def test_pictures_that_are_gone_are_listed_once_and_exports_go_on(output):
+    exports = export(output, "csv,yolo,voc,coco", orientation="file")
+    exports.check()
+    about_them = [note for note in exports.notes if "a.jpg" in note]
+    assert len(about_them) == 1
+    rows = list(csv.reader((output / "export_notes.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert [row[1] for row in rows[1:]] == sorted(TAGS)
+    assert len((output / "tags.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(TAGS)
+
+
+def test_a_list_of_such_pictures_goes_when_there_are_none(output):
+    export(output, "yolo")
+    assert (output / "export_notes.csv").exists()
+    export(output, "csv")
+    assert not (output / "export_notes.csv").exists()
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_exports_and_says_where(output, tmp_path):
+    run = command(output, "--to", "csv,jsonl", "--to-dir", tmp_path / "out")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == f"jsonl: {tmp_path / 'out' / 'tags.jsonl'}"
+    assert (tmp_path / "out" / "tags.csv").exists()
+
+
+def test_the_command_fails_in_one_sentence_after_the_others_were_written(output):
+    (output / "yolo").mkdir()
+    run = command(output, "--to", "yolo,csv")
+    assert run.returncode == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert "not exported: yolo: " in run.stderr
+    assert (output / "tags.csv").exists()
+
+
+def test_results_are_as_they_were(output):
+    before = [(tagged.image, tagged.objects) for tagged in read_results(output)]
+    export(output, ",".join(KINDS))
+    assert [(tagged.image, tagged.objects) for tagged in read_results(output)] == before
+    assert before[0] == ("a.jpg", detections([lamp()]).tags)
