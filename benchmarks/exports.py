@@ -35,7 +35,7 @@ def main() -> None:
         figures = measure(Path(parent), options.count, options.kinds or KINDS)
     for kinds, figure in figures["exports"].items():
         print(
-            f"{kinds} of {options.count:,} pictures: {figure['seconds']:.1f} s, {figure['cpu_seconds']:.1f} s of the CPU; "
+            f"{kinds} of {options.count:,} pictures: {figure['seconds']:.1f} s, CPU {figure['cpu_seconds']:.1f} s; "
             f"{figure['megabytes']:.0f} MB written; {figure['above_mb']:.0f} MB above the process before it"
         )
     if options.record:
