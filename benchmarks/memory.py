@@ -1,10 +1,11 @@
 """Does memory stay flat, and is resuming quick? 20,000 pictures against 1,000; 100,000 finished ones.
 
-    python -m benchmarks.memory [--record benchmarks/results/memory.json] [--few N] [--many N] [--finished N]
+    python -m benchmarks.memory [--record benchmarks/results/memory.json] [--few N] [--many N] [--width W] …
 
 The pictures are hard links to a few drawn scenes; the network is small, since it is the loop that is asked about.
 """
 
+import io
 import os
 import tempfile
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 import timm
+from PIL import Image
 from safetensors.torch import save_file
 
 from wanwu_nb import ResidentModel, tag_folder
@@ -39,13 +41,14 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=FEW, help="pictures of the run that the other is compared with")
     parser.add_argument("--many", type=int, default=MANY, help="pictures of the long run")
     parser.add_argument("--finished", type=int, default=FINISHED, help="finished pictures that are resumed")
+    parser.add_argument("--width", type=int, default=0, help="pixels that pictures are made wide; 0: as they are drawn")
     options = parser.parse_args()
     if options.child:
         folder, output = options.child
         harness.answer(tag(Path(folder), Path(output)))
         return
     with tempfile.TemporaryDirectory() as parent:
-        figures = measure(Path(parent), options.few, options.many, options.finished)
+        figures = measure(Path(parent), options.few, options.many, options.finished, options.width)
     print(f"peak memory: {figures['peak_mb']} MB, {figures['growth_mb']:+.0f} MB")
     print(
         f"resuming {options.finished:,} finished pictures: {figures['resume_seconds']:.2f} s, "
@@ -55,11 +58,11 @@ def main() -> None:
         harness.write_record(options.record, figures)
 
 
-def measure(parent: Path, few: int = FEW, many: int = MANY, finished: int = FINISHED) -> dict[str, Any]:
+def measure(parent: Path, few: int = FEW, many: int = MANY, finished: int = FINISHED, width: int = 0) -> dict[str, Any]:
     make_model(parent)
     peaks = {}
     for count in (few, many):
-        folder = link_pictures(parent / f"{count}", count)
+        folder = link_pictures(parent / f"{count}", count, width)
         run = run_child(folder, parent / f"{count} tagged")
         peaks[str(count)] = round(run["peak_mb"], 1)
     resumed = resume(parent, finished)
@@ -96,9 +99,9 @@ def load_model(parent: Path) -> ResidentModel:
     return ResidentModel.load(str(parent / WEIGHTS), architecture=f"timm/{NETWORK}")
 
 
-def link_pictures(folder: Path, count: int) -> Path:
+def link_pictures(folder: Path, count: int, width: int = 0) -> Path:
     """`count` pictures in sub-folders of a thousand: links to copies of a few, since a file has some 65,000 at most."""
-    few = [path.read_bytes() for path in pictures(8)]
+    few = [content_of(path, width) for path in pictures(8)]
     for first in range(0, count, A_FOLDER):
         sub_folder = folder / f"{first // A_FOLDER:04d}"
         sub_folder.mkdir(parents=True)
@@ -110,6 +113,17 @@ def link_pictures(folder: Path, count: int) -> Path:
         for i in range(first, min(first + A_FOLDER, count)):
             os.link(originals[i % len(originals)], sub_folder / f"{i:06d}.jpg")
     return folder
+
+
+def content_of(path: Path, width: int) -> bytes:
+    """A picture's file, made so wide, 0 for as it is."""
+    if not width:
+        return path.read_bytes()
+    file = io.BytesIO()
+    with Image.open(path) as image:
+        image.thumbnail((width, width))
+        image.save(file, "JPEG")
+    return file.getvalue()
 
 
 def tag(folder: Path, output: Path) -> dict[str, Any]:

@@ -130,3 +130,9 @@ def test_a_line_that_is_wrong_says_so(advanced, says):
     with pytest.raises(SettingsError) as error:
         check_settings(TagBatchSettings, advanced=advanced)
     assert says in str(error.value)
+
+
+def test_what_ipython_keeps_is_no_parameter():
+    """nbval runs cells without keeping them: then the whole namespace is looked at."""
+    namespace = TagBatchSettings().model_dump() | {"In": [""], "Out": {}}
+    assert read_parameters(namespace, TagBatchSettings) == TagBatchSettings()

@@ -35,6 +35,7 @@ class Climbed:
 
 def job_on(image_dir: Path, output: Path, **parameters) -> Job:
     output.mkdir(exist_ok=True)
+    parameters = {"model": "demo"} | parameters
     settings = check_settings(ProfileSettings, image_dir=str(image_dir), device="cpu", **parameters)
     return job_of(settings, output, batch_size=4)
 

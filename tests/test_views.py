@@ -326,7 +326,7 @@ def test_a_person_can_stop_a_drawing():
 
 
 def test_the_exit_code_of_notebook_03_comes_from_its_pictures_alone(scenes, tmp_path):
-    """No chart, since matplotlib is set up wrongly; no sheet, since a folder has its name."""
+    """No charts, since matplotlib is set up wrongly; no sheet, since a folder has its name."""
     (tmp_path / "runs/tags/contact_sheet.jpg").mkdir(parents=True)
     arguments = "-p", "image_dir", scenes, "-p", "limit", 2
     run = papermill(tmp_path, *arguments, environment={"MPLBACKEND": "nonsense"})
@@ -334,9 +334,10 @@ def test_the_exit_code_of_notebook_03_comes_from_its_pictures_alone(scenes, tmp_
     cells = json.loads((tmp_path / "out.ipynb").read_text(encoding="utf-8"))["cells"]
     printed = "".join("".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", []))
     lines = [line for line in printed.splitlines() if line.startswith("not drawn 未绘制: ")]
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert "backend" in lines[0]
     assert "contact_sheet.jpg" in lines[1]
+    assert "backend" in lines[2]
 
 
 def test_the_font_is_found_and_holds_every_character_that_is_drawn():

@@ -39,7 +39,7 @@ def _unknown(namespace: Mapping[str, Any], kind: type[Settings]) -> dict[str, An
     if assigned:
         absent = fields - assigned
     else:  # no notebook
-        assigned = set(namespace) - {"In"}
+        assigned = set(namespace) - {"In", "Out"}  # what IPython keeps
         absent = set()
     unknown = {}
     for name, value in namespace.items():

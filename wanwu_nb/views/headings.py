@@ -27,6 +27,11 @@ HEADINGS = {
     "changed_tags": "changed tags 变化的标签",
     "drift_median": "score drift, median 分数漂移中位数",
     "drift_largest": "largest 最大",
+    "before": "label before 原为",
+    "after": "after 变为",
+    "change": "change 变化",
+    "objects_before": "objects before 原物体数",
+    "objects_after": "objects after 新物体数",
 }
 
 
