@@ -91,6 +91,28 @@ def test_pycocotools_reads_every_object_with_its_score(tagged_scenes):
         assert (image["width"], image["height"]) == (tagged.width, tagged.height)
 
 
+def ultralytics_problems(folder: Path) -> list[str]:
+    """What Ultralytics would refuse of a data set: its own rules, restated, since its licence forbids to link it."""
+    content = yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))
+    classes = len(content["names"])
+    wrong = [] if sorted(content["names"]) == list(range(classes)) else ["names are not numbered from 0"]
+    for picture in (Path(content["path"]) / content["train"]).rglob("*.*"):
+        rows = [line.split() for line in looked_for(picture).read_text().splitlines()]
+        for row in rows:
+            values = [float(value) for value in row[1:]]
+            if len(row) != 5 or min(values) < 0 or max(values) > 1:
+                wrong.append(f"{picture.name}: {row}")
+            if not 0 <= int(row[0]) < classes:
+                wrong.append(f"{picture.name}: class {row[0]}")
+        if len({tuple(row) for row in rows}) < len(rows):
+            wrong.append(f"{picture.name}: a row twice")
+    return wrong
+
+
+def test_ultralytics_would_refuse_nothing(tagged_scenes):
+    assert ultralytics_problems(tagged_scenes / "yolo") == []
+
+
 # --- COCO -------------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +248,13 @@ def test_without_copies_the_second_is_left_out_and_both_are_named(tmp_path):
     assert [path.name for path in (output / "yolo" / "labels").iterdir()] == ["a.txt"]
     assert exports.notes[0].startswith("yolo: 1 picture left out, since another has the same label file")
     assert "(a.png beside a.jpg)" in exports.notes[0]
+
+
+def test_a_suffix_that_ultralytics_does_not_know_is_told(tmp_path):
+    pictures = photographs(tmp_path / "photos", "a.gif", "b.jpg")
+    output = finished(tmp_path / "tags", {"a.gif": [lamp()], "b.jpg": []}, pictures)
+    (note,) = export(output, "yolo", copy=True).notes[:1]
+    assert note == "yolo: 1 picture copied, though Ultralytics passes over what has such a suffix (a.gif)"
 
 
 def test_copies_that_the_next_run_would_tag_are_refused(tmp_path):

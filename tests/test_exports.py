@@ -273,3 +273,14 @@ def test_results_are_as_they_were(output):
     export(output, ",".join(KINDS))
     assert [(tagged.image, tagged.objects) for tagged in read_results(output)] == before
     assert before[0] == ("a.jpg", detections([lamp()]).tags)
+
+
+def test_an_interrupt_leaves_nothing_half_written(output, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(JsonlWriter, "add", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export(output, ",".join(KINDS))
+    assert left_behind(output) == []
+    assert not (output / "tags.xlsx").exists()

@@ -37,7 +37,7 @@ class WorkbookWriter:
         options = {"constant_memory": True, "tmpdir": str(self._scratch)}
         self._book = xlsxwriter.Workbook(str(job.target.path(NAME)), options)
         self._book.use_zip64()
-        job.target.close_at_end(self._book.close)
+        job.target.close_at_end(self._book.close, self._give_up)
         self._thumbnails = job.options.thumbnails
         headings = (THUMBNAIL_HEADING, *PICTURES) if self._thumbnails else PICTURES
         self._pictures = _Sheet(self._book, "pictures", headings)
@@ -65,6 +65,12 @@ class WorkbookWriter:
             failures.write(failure_row(failure))
         for sheet in (self._pictures, self._objects, labels, failures):
             sheet.finish()
+
+    def _give_up(self) -> None:
+        """Close its files without putting the whole workbook together."""
+        for sheet in self._book.worksheets():
+            sheet.row_data_fh.close()
+        self._book.fileclosed = True  # else it puts it together when it is forgotten
 
     def _thumbnail(self, tagged: Tagged) -> Path | None:
         original = self._job.originals.read(tagged)

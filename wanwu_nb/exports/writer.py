@@ -34,7 +34,7 @@ class Target:
         self.folder = folder
         self._partials: dict[Path, Path] = {}  # temporary → final, in the order of writing
         self._scratch: list[Path] = []
-        self._closing: list[Callable[[], Any]] = []
+        self._closing: list[tuple[Callable[[], Any], Callable[[], Any]]] = []  # at the end, and when given up
         self._stale: list[Path] = []
 
     def path(self, name: str) -> Path:
@@ -81,12 +81,12 @@ class Target:
         self._scratch.append(path)
         return path
 
-    def close_at_end(self, close: Callable[[], Any]) -> None:
-        """Have something closed before files are moved or removed.
+    def close_at_end(self, close: Callable[[], Any], give_up: Callable[[], Any] | None = None) -> None:
+        """Have something closed before files are moved; `give_up` instead where they are removed.
 
         >>> target.close_at_end(file.close)
         """
-        self._closing.append(close)
+        self._closing.append((close, give_up or close))
 
     def remove_at_end(self, name: str) -> None:
         """Have a file of an earlier export removed once this one is in place.
@@ -101,7 +101,9 @@ class Target:
         >>> Target(Path("runs/tags")).publish()
         []
         """
-        self._close()
+        while self._closing:
+            close, _ = self._closing.pop()
+            close()
         for partial, path in self._partials.items():
             if partial.is_dir():
                 _replace_folder(partial, path)
@@ -119,16 +121,13 @@ class Target:
 
         >>> target.discard()
         """
-        with suppress(Exception):
-            self._close()
+        while self._closing:
+            _, give_up = self._closing.pop()
+            with suppress(Exception):
+                give_up()
         for path in (*self._partials, *self._scratch):
             with suppress(OSError):
                 _remove(path)
-
-    def _close(self) -> None:
-        while self._closing:
-            close = self._closing.pop()
-            close()
 
     def _partial_of(self, name: str) -> Path:
         partial = self.folder / f".{name}.partial"

@@ -5,6 +5,8 @@ since class numbers are known only when all pictures were seen.
 """
 
 import json
+import os
+import re
 from pathlib import Path
 
 import yaml
@@ -15,6 +17,8 @@ from .placing import Places
 from .writer import Job
 
 NAME = "yolo"
+READ = re.compile(r"\.(avif|bmp|dng|hei[cf]|jp2|jpe?g|jpeg2000|mpo|png|tiff?|webp)", re.IGNORECASE)
+PASSED_OVER = "copied, though Ultralytics passes over what has such a suffix"
 IMAGES, LABELS = "/images/", "/labels/"
 
 
@@ -43,6 +47,9 @@ class YoloWriter:
         placed = self._places.place(tagged)
         if placed is None:
             return
+        _, suffix = os.path.splitext(placed.name)
+        if self._job.options.copy_pictures and not READ.fullmatch(suffix):
+            self._job.note(PASSED_OVER, tagged.image)
         rows = []
         for tag, (x1, y1, x2, y2) in placed.objects:
             number = self._categories.number(tag)
