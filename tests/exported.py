@@ -51,3 +51,12 @@ def finished(
 
 def lamp(confidence: float = 0.9, box: tuple[float, float, float, float] | None = (100.0, 50.0, 200.0, 150.0)) -> Tag:
     return Tag("台灯", 1, confidence, box)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Temporary names of ours."""
+    return [path.name for path in folder.rglob(".*") if path.name.endswith((".partial", ".scratch", ".old"))]
+
+
+WITHOUT_PICTURES = "csv,xlsx,coco,labelstudio,parquet,jsonl"
+TAGS = {"a.jpg": [lamp()], "shoes/b.jpg": [lamp(0.8), lamp(0.7)], "c.jpg": []}

@@ -8,29 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from exported import detections, finished, lamp
+from exported import TAGS, WITHOUT_PICTURES, detections, finished, lamp, left_behind
 from filelock import FileLock
 
 from wanwu_nb import read_results
 from wanwu_nb.errors import MissingFile, NotAFolder, OutputBusy, OutputError, ResultsError, SettingsError
-from wanwu_nb.exports import KINDS, ExportsFailed, export, read_kinds
-from wanwu_nb.exports.coco import CocoWriter
+from wanwu_nb.exports import KINDS, export, read_kinds
 from wanwu_nb.exports.jsonl import JsonlWriter
 from wanwu_nb.exports.writer import MARK
 from wanwu_nb.results import json_path
-
-WITHOUT_PICTURES = "csv,xlsx,coco,labelstudio,parquet,jsonl"
-TAGS = {"a.jpg": [lamp()], "shoes/b.jpg": [lamp(0.8), lamp(0.7)], "c.jpg": []}
 
 
 @pytest.fixture
 def output(tmp_path) -> Path:
     return finished(tmp_path / "tags", TAGS, failures={"d.jpg": "file is empty (0 bytes)"})
-
-
-def left_behind(folder: Path) -> list[str]:
-    """Temporary names of ours."""
-    return [path.name for path in folder.rglob(".*") if path.name.endswith((".partial", ".scratch", ".old"))]
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess:
@@ -170,65 +161,6 @@ def test_a_folder_that_may_only_be_read_is_exported_elsewhere(output, tmp_path):
         output.chmod(0o700)
 
 
-# --- one that fails ---------------------------------------------------------------------------------------------------
-
-
-def fail(*_):
-    raise OSError(28, "No space left on device", "somewhere")
-
-
-@pytest.mark.parametrize("moment", ["__init__", "add", "finish"])
-def test_an_export_that_fails_does_not_undo_the_others(output, monkeypatch, moment):
-    monkeypatch.setattr(CocoWriter, moment, fail)
-    exports = export(output, WITHOUT_PICTURES)
-    assert exports.failed == {"coco": "somewhere cannot be written (No space left on device)"}
-    assert set(exports.files) == set(WITHOUT_PICTURES.split(",")) - {"coco"}
-    assert not (output / "coco.json").exists()
-    assert left_behind(output) == []
-    with pytest.raises(ExportsFailed, match=r"^not exported: coco: somewhere cannot be written \(No space"):
-        exports.check()
-
-
-def test_the_file_of_an_earlier_export_stays_where_the_new_one_fails(output, monkeypatch):
-    export(output, "coco")
-    before = (output / "coco.json").read_bytes()
-    monkeypatch.setattr(CocoWriter, "finish", fail)
-    export(output, "coco")
-    assert (output / "coco.json").read_bytes() == before
-
-
-@pytest.mark.parametrize(("kind", "name"), [("xlsx", "xlsxwriter"), ("parquet", "pyarrow")])
-def test_a_missing_package_is_named_with_what_brings_it(output, monkeypatch, kind, name):
-    monkeypatch.setitem(sys.modules, name, None)
-    exports = export(output, f"csv,{kind}")
-    assert exports.failed == {kind: f"{name} is not installed: run `pip install 'wanwu_nb[exports]'`"}
-    assert list(exports.files) == ["csv"]
-
-
-# --- a folder that was exported before --------------------------------------------------------------------------------
-
-
-def test_a_folder_that_somebody_changed_is_not_replaced(output):
-    export(output, "voc").check()
-    export(output, "voc").check()
-    (output / "voc" / "Annotations" / "mine.xml").touch()
-    failed = export(output, "voc").failed["voc"]
-    assert failed.endswith("voc was changed since it was exported: move it away, or choose another to_dir")
-    assert (output / "voc" / "Annotations" / "mine.xml").exists()
-
-
-def test_what_trainers_leave_beside_labels_is_no_change(output):
-    export(output, "yolo").check()
-    (output / "yolo" / "labels.cache").touch()
-    export(output, "yolo").check()
-
-
-def test_a_folder_of_somebody_else_is_not_replaced(output):
-    (output / "yolo").mkdir()
-    failed = export(output, "yolo").failed["yolo"]
-    assert failed.endswith("yolo is there and no export wrote it: move it away, or choose another to_dir")
-
-
 # --- pictures that are gone -------------------------------------------------------------------------------------------
 
 
@@ -273,14 +205,3 @@ def test_results_are_as_they_were(output):
     export(output, ",".join(KINDS))
     assert [(tagged.image, tagged.objects) for tagged in read_results(output)] == before
     assert before[0] == ("a.jpg", detections([lamp()]).tags)
-
-
-def test_an_interrupt_leaves_nothing_half_written(output, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(JsonlWriter, "add", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        export(output, ",".join(KINDS))
-    assert left_behind(output) == []
-    assert not (output / "tags.xlsx").exists()
