@@ -37,7 +37,7 @@ def test_the_main_label_of_a_whole_picture_is_the_surest():
         (tagged(), []),
         (tagged(lamp(0.2, WHOLE)._replace(unsure=True)), ["unsure 不确定"]),
         (tagged(lamp(0.9), damaged=True), ["damaged 文件残缺"]),
-        (tagged(lamp(0.5, WHOLE), Tag("桌", 2, 0.4, WHOLE)), ["two labels 两可: 台灯 0.50 / 桌 0.40"]),
+        (tagged(lamp(0.8, WHOLE), Tag("桌", 2, 0.7, WHOLE)), ["two labels 两可: 台灯 0.80 / 桌 0.70"]),
         (tagged(lamp(0.5, WHOLE), Tag("桌", 2, 0.39, WHOLE)), []),
         (tagged(lamp(0.5, WHOLE), lamp(0.45, WHOLE)), []),
         (tagged(lamp(0.9), box("桌", 0.85, 105, 50, 200, 150)), ["two labels 两可: 台灯 0.90 / 桌 0.85"]),

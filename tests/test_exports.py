@@ -174,6 +174,25 @@ def test_pictures_that_are_gone_are_listed_once_and_exports_go_on(output):
     assert len((output / "tags.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(TAGS)
 
 
+def test_a_picture_that_is_another_one_by_now_is_left_out_of_what_needs_its_file(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"before")
+    output = finished(tmp_path / "tags", {"a.jpg": [lamp()]}, tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"afterwards")
+    exports = export(output, "coco,voc", orientation="file")
+    exports.check()
+    about = "left out where files are needed: 1 picture changed since tagging: run again (a.jpg)"
+    assert exports.notes[0] == about
+    assert json.loads((output / "coco.json").read_bytes())["images"] == []
+
+
+def test_a_file_that_is_no_picture_by_now_says_why(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"<html>")
+    output = finished(tmp_path / "tags", {"a.jpg": [lamp()]}, tmp_path)
+    exports = export(output, "voc,xlsx", copy=True, thumbnails=True, to_dir=tmp_path / "tags")
+    exports.check()
+    assert exports.notes[0].startswith("left out where files are needed: 1 picture unreadable by now (a.jpg (")
+
+
 def test_a_list_of_such_pictures_goes_when_there_are_none(output):
     export(output, "yolo")
     assert (output / "export_notes.csv").exists()
