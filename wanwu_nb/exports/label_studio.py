@@ -147,10 +147,13 @@ def _element(opening: str, item: str, labels: list[str]) -> list[str]:
 
 
 def _name(number: int) -> str:
-    return f"{NAME}.json" if number == 1 else f"{NAME}_{number}.json"
+    if number == 1:
+        return f"{NAME}.json"
+    return f"{NAME}_{number}.json"
 
 
 def _version(job: Job) -> str:
-    name = str(job.source.model.get("name", ""))
-    fingerprint = str(job.source.model.get("fingerprint", ""))[:8]
-    return " ".join(part for part in (name, fingerprint) if part) or "wanwu_nb"
+    model = job.source.model
+    name = str(model.get("name", "wanwu_nb"))
+    fingerprint = str(model.get("fingerprint", ""))
+    return f"{name} {fingerprint[:8]}".strip()

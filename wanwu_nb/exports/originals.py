@@ -72,7 +72,9 @@ class Original:
         left, top, right, bottom = upright
         x1, y1 = self._point(tagged, left, top)
         x2, y2 = self._point(tagged, right, bottom)
-        return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+        x1, x2 = sorted((x1, x2))
+        y1, y2 = sorted((y1, y2))
+        return x1, y1, x2, y2
 
     def _point(self, tagged: Tagged, x: float, y: float) -> tuple[float, float]:
         from_right = tagged.width - x

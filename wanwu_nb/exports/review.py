@@ -83,7 +83,8 @@ def _two_labels(tags: Sequence[Tag]) -> tuple[Tag, Tag] | None:
 
 
 def _close(first: Tag, second: Tag) -> bool:
-    return abs(first.confidence - second.confidence) <= WITHIN + ROUNDING
+    apart = abs(first.confidence - second.confidence)
+    return apart <= WITHIN + ROUNDING
 
 
 def _on_one_place(one: Box | None, other: Box | None) -> bool:
@@ -99,12 +100,15 @@ def _on_one_place(one: Box | None, other: Box | None) -> bool:
 
 def _at_rim(box: Box, tagged: Tagged) -> bool:
     x1, y1, x2, y2 = box
-    left_or_top = min(x1, y1) < RIM
-    return left_or_top or x2 > tagged.width - RIM or y2 > tagged.height - RIM
+    from_right = tagged.width - x2
+    from_bottom = tagged.height - y2
+    return min(x1, y1, from_right, from_bottom) < RIM
 
 
 def _area(tag: Tag) -> float:
-    return 0.0 if tag.bbox is None else _size(tag.bbox)
+    if tag.bbox is None:
+        return 0.0
+    return _size(tag.bbox)
 
 
 def _size(box: Box) -> float:

@@ -119,7 +119,9 @@ class _Sheet:
             self._sheet.insert_image(number, 0, str(picture), {"object_position": 1, "x_offset": 2, "y_offset": 2})
 
     def finish(self) -> None:
-        self._sheet.autofilter(0, 0, self._next - 1, len(self._headings) - 1)
+        last_row = self._next - 1
+        last_column = len(self._headings) - 1
+        self._sheet.autofilter(0, 0, last_row, last_column)
 
     def _begin(self) -> None:
         self._sheets += 1

@@ -95,6 +95,8 @@ class YoloWriter:
 
 def _label_file(stem: str) -> Path:
     """Where a trainer looks for it: the last /images/ of the picture's path is /labels/, in a sub-folder too."""
-    before, _, after = f"{IMAGES}{stem}".rpartition(IMAGES)
+    picture = f"{IMAGES}{stem}"
+    before, _, after = picture.rpartition(IMAGES)
     path = f"{before}{LABELS}{after}.txt"
-    return Path(path.removeprefix("/"))
+    relative = path.removeprefix("/")
+    return Path(relative)
