@@ -120,7 +120,7 @@ def test_what_is_printed_is_the_record_and_a_figure_beyond_its_bound_is_an_error
     report = fuzz.Report(files=2, results=1, crashes=["000001_a.png (cut)"], slowest=0.5, slowest_file="x", peak_mb=700)
     monkeypatch.setattr(fuzz, "fuzz", lambda parent, count, seed: report)
     record = tmp_path / "soak.txt"
-    words = ["soak", "--files", "2", "--kills", "0", "--pictures", "0", "--record", str(record)]
+    words = ["soak", "--files", "2", "--kills", "0", "--pictures", "0", "--finished", "0", "--record", str(record)]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as left:
         soak.main()
@@ -140,9 +140,9 @@ def test_the_record_of_the_full_form_is_within_its_bounds():
     assert re.search(r"peak memory over 50,000 pictures", text)
 
 
-def test_the_memory_of_a_resuming_process_is_counted_above_its_loaded_model(tmp_path):
+def test_the_memory_of_a_resuming_process_is_counted_above_its_loaded_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "RESUMES", 1)
     memory.make_model(tmp_path)
     resumed = memory.resume(tmp_path, 24)
-    assert resumed["resumed"] == 24
-    assert 0 < resumed["above_mb"] < soak.RESUME_MB
-    assert resumed["above_mb"] < resumed["peak_mb"]
+    assert 0 < resumed["resume_above_mb"] < soak.RESUME_MB
+    assert resumed["resume_seconds"] > 0
