@@ -218,6 +218,12 @@ def test_the_command_fails_in_one_sentence_after_the_others_were_written(output)
     assert (output / "tags.csv").exists()
 
 
+def test_the_command_wants_a_format(output):
+    run = command(output, "--to", " ,")
+    assert run.returncode == 1
+    assert run.stderr.startswith("--to names no format: known are csv, xlsx, ")
+
+
 def test_results_are_as_they_were(output):
     before = [(tagged.image, tagged.objects) for tagged in read_results(output)]
     export(output, ",".join(KINDS))

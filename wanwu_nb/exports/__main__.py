@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from ..errors import WanwuError
+from ..errors import SettingsError, WanwuError
 from .exporting import Exports, export
-from .kinds import KINDS
+from .kinds import KINDS, read_kinds
 
 
 def main() -> int:
@@ -15,6 +15,8 @@ def main() -> int:
     """
     options = vars(_parser().parse_args())
     try:
+        if not read_kinds(options["to"]):
+            raise SettingsError(f"--to names no format: known are {', '.join(KINDS)}")
         exports = export(options.pop("output_dir"), options.pop("to"), **options)
         _show(exports)
         exports.check()
