@@ -120,7 +120,11 @@ def test_whole_picture_tags_have_no_place_and_that_is_told(tmp_path):
     exports.check()
     others = "csv, xlsx, parquet, jsonl and labelstudio have one"
     assert f"coco: 2 whole-picture tags have no place in it: {others}" in exports.notes
-    assert f"yolo: 2 whole-picture tags have no place in it: {others}" in exports.notes
+    consequence = "and pictures that have no others are left out"
+    assert f"yolo: 2 whole-picture tags have no place in it, {consequence}: {others}" in exports.notes
+    assert list((output / "yolo" / "labels").iterdir()) == [], "an empty file would say that nothing is in it"
+    assert list((output / "voc" / "Annotations").iterdir()) == []
+    assert len(COCO(str(output / "coco.json")).imgs) == 1
 
 
 @pytest.mark.parametrize("label", NAMES)

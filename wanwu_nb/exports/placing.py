@@ -55,6 +55,10 @@ class Places:
         >>> places.place(tagged).objects
         [(Tag(label='台灯', …), (10.0, 20.0, 110.0, 220.0))]
         """
+        objects = tagged.objects
+        if objects and all(tag.bbox is None for tag in objects):
+            self._without_box += len(objects)
+            return None  # an empty label file would say that nothing is in it
         original = self._job.originals.read(tagged)
         if original is None or not self._can_be_placed(tagged, original):
             return None
@@ -71,7 +75,7 @@ class Places:
 
         >>> places.finish()
         """
-        say_without_box(self._job, self._without_box)
+        say_without_box(self._job, self._without_box, ", and pictures that have no others are left out")
 
     def _can_be_placed(self, tagged: Tagged, original: Original) -> bool:
         if self._copies:
@@ -113,12 +117,12 @@ class Places:
         return objects
 
 
-def say_without_box(job: Job, count: int) -> None:
-    """Say how many whole-picture tags a format has no place for, if any.
+def say_without_box(job: Job, count: int, consequence: str = "") -> None:
+    """Say how many whole-picture tags a format has no place for, if any, and what comes of it.
 
     >>> say_without_box(job, 12)
     """
     if count:
         noun = "whole-picture tag has" if count == 1 else "whole-picture tags have"
         others = "csv, xlsx, parquet, jsonl and labelstudio have one"
-        job.notes.say(f"{job.kind}: {count:,} {noun} no place in it: {others}")
+        job.notes.say(f"{job.kind}: {count:,} {noun} no place in it{consequence}: {others}")
