@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from wanwu_nb.detections import Detections, Tag
-from wanwu_nb.images import FileVersion, version_of
 from wanwu_nb.results import OutputFolder
-from wanwu_nb.tagger import Failed, Tagged
+from wanwu_nb.tagged import Failed, Tagged
+from wanwu_nb.versions import FileVersion, version_of
 
 LABELS = {0: "T恤", 1: "台灯", 2: "花瓶", 3: "苹果"}
 KEY = "0123456789abcdef"

@@ -5,7 +5,7 @@ from exported import SIZE, detections, lamp
 
 from wanwu_nb.detections import Tag
 from wanwu_nb.exports.review import main_label, reasons
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
 
 WHOLE = None
 

@@ -224,6 +224,23 @@ def test_the_command_wants_a_format(output):
     assert run.stderr.startswith("--to names no format: known are csv, xlsx, ")
 
 
+WITHOUT_TORCH = """
+import sys
+
+from wanwu_nb import read_results
+from wanwu_nb.exports import export
+
+export("tags", "{kinds}").check()
+print([name for name in ("torch", "torchvision", "torchcodec", "matplotlib") if name in sys.modules])
+"""
+
+
+def test_results_are_read_and_exported_without_torch(output):
+    command = [sys.executable, "-c", WITHOUT_TORCH.format(kinds=WITHOUT_PICTURES)]
+    run = subprocess.run(command, cwd=output.parent, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
 def test_results_are_as_they_were(output):
     before = [(tagged.image, tagged.objects) for tagged in read_results(output)]
     export(output, ",".join(KINDS))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..results import to_json
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .categories import Categories
 from .placing import say_without_box
 from .writer import Job

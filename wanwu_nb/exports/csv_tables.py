@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from ..tagger import Tagged
+from ..tagged import Tagged
 from ..vocabulary.columns import shielded
 from .rows import OBJECTS, PICTURES, Cell, Row, object_rows, picture_row
 from .writer import Job

@@ -9,7 +9,7 @@ from ..errors import NotAFolder, OutputError, SettingsError, WanwuError, first_l
 from ..paths import local_path
 from ..results import LEDGER, read_results
 from ..settings import check_settings
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .kinds import KINDS, read_kinds
 from .notes import TABLE, Notes
 from .options import ExportOptions

@@ -1,7 +1,7 @@
 """tags.jsonl: a line a picture, as its JSON has it."""
 
 from ..results import result_record, to_json
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .writer import Job
 
 NAME = "tags.jsonl"

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 from ..detections import Tag
 from ..results import to_json
-from ..tagger import Tagged
+from ..tagged import Tagged
 from ..text import clean_label
 from .writer import Job
 

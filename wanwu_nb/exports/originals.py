@@ -6,12 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..decoding import DEFAULT_LIMITS, UnreadableImage, decode_content, read_file
-from ..decoding.headers import open_header
-from ..decoding.pillow_pixels import turn_of
-from ..errors import first_line
-from ..images import version_of
-from ..tagger import Tagged
+from ..errors import WanwuError, first_line
+from ..tagged import Tagged
+from ..versions import version_of
 from .notes import Notes
 from .source import Source
 
@@ -47,11 +44,20 @@ class Original:
         """
         if self.turn is None:
             return self.content
-        pixels = decode_content(self.content).image.permute(1, 2, 0)
-        picture = Image.fromarray(pixels.contiguous().numpy())
         copy = io.BytesIO()
-        picture.save(copy, format=self.format, **SAVING[self.format])
+        self.picture().save(copy, format=self.format, **SAVING[self.format])
         return copy.getvalue()
+
+    def picture(self) -> Image.Image:
+        """Returns the picture, upright. Raises UnreadableImage for one that cannot be decoded.
+
+        >>> original.picture().size
+        (1920, 1080)
+        """
+        from ..decoding import decode_content  # here: torch comes with it, and most exports look at no picture
+
+        pixels = decode_content(self.content).image.permute(1, 2, 0)
+        return Image.fromarray(pixels.contiguous().numpy())
 
     def size(self, tagged: Tagged) -> tuple[int, int]:
         """Returns width and height as the file has them.
@@ -130,7 +136,7 @@ class Originals:
             return None
         try:
             return _open(path)
-        except UnreadableImage as error:
+        except WanwuError as error:
             self._missing("unreadable by now", tagged, f"({error})")
             return None
 
@@ -140,6 +146,10 @@ class Originals:
 
 def _open(path: Path) -> Original:
     """Raises UnreadableImage."""
+    from ..decoding import DEFAULT_LIMITS, UnreadableImage, read_file
+    from ..decoding.headers import open_header
+    from ..decoding.pillow_pixels import turn_of
+
     content = read_file(path, DEFAULT_LIMITS)
     try:
         header = open_header(content, DEFAULT_LIMITS)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .packages import package
 from .writer import Job
 

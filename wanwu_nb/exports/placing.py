@@ -4,9 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..decoding import UnreadableImage
 from ..detections import Tag
-from ..tagger import Tagged
+from ..errors import WanwuError
+from ..tagged import Tagged
 from .originals import Box, Original
 from .stems import Stems
 from .writer import Job
@@ -95,7 +95,7 @@ class Places:
     def _copy(self, tagged: Tagged, original: Original, name: str) -> bool:
         try:
             content = original.content if self._in_file else original.upright()
-        except UnreadableImage as error:
+        except WanwuError as error:
             self._job.note("left out: cannot be turned", tagged.image, f"({error})")
             return False
         path = self._images / name

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..detections import Tag
-from ..tagger import Tagged
+from ..tagged import Tagged
 
 SURE = 0.5
 WITHIN = 0.1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..detections import Tag
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .review import main_label, reasons
 from .source import Failure
 

@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from ..tagger import Tagged
+from ..tagged import Tagged
 from ..text import clean_label
 from .placing import Placed, Places
 from .writer import Job

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from ..decoding import UnreadableImage, decode_content
-from ..tagger import Tagged
+from ..errors import WanwuError
+from ..tagged import Tagged
 from .packages import package
 from .rows import FAILURES, LABELS, OBJECTS, PICTURES, Cell, LabelCounts, Row, failure_row, object_rows, picture_row
 from .writer import Job
@@ -77,11 +75,10 @@ class WorkbookWriter:
         if original is None:
             return None
         try:
-            pixels = decode_content(original.content).image.permute(1, 2, 0)
-        except UnreadableImage as error:
+            picture = original.picture()
+        except WanwuError as error:
             self._job.note("without a small picture", tagged.image, f"({error})")
             return None
-        picture = Image.fromarray(pixels.contiguous().numpy())
         picture.thumbnail((THUMBNAIL, THUMBNAIL))
         path = self._scratch / f"{self._pictures.rows}.jpg"
         picture.save(path, quality=80)

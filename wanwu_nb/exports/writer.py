@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from ..errors import OutputError
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .notes import Notes
 from .options import ExportOptions
 from .originals import Originals

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .categories import Categories
 from .placing import Places
 from .writer import Job
