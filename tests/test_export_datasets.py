@@ -1,26 +1,24 @@
 """Data sets: COCO, YOLO and Pascal VOC, each loaded by what people load it with."""
 
-import warnings
+import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import yaml
+from consumers import data_set, read_by
 from exported import SIZE, finished, lamp
 from PIL import Image
-from pycocotools.coco import COCO
 
 from wanwu_nb import read_results, tag_folder
 from wanwu_nb.errors import SettingsError
 from wanwu_nb.exports import export
 from wanwu_nb.exports.stems import Stems
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it does without OpenCV, and says so
-    import supervision
-
-NAMES = ["灯, 大", '他说"灯"', "两\n行", "=1+1", "<img src=x onerror=alert(1)>&", "💡灯", "مصباح", "yes", "null", "1"]
+KINDS = ["coco", "yolo", "voc"]
+LABELS = ["灯, 大", '他说"灯"', "两\n行", "=1+1", "<img src=x onerror=alert(1)>&", "💡灯", "مصباح", "yes", "null", "1"]
 FILE_NAMES = ["a,b.jpg", '"quoted".jpg', "=1+1.jpg", "<b>.jpg", "💡.jpg", "مصباح.jpg", "spaced name.jpg"]
 
 
@@ -30,18 +28,6 @@ def photographs(folder: Path, *names: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", SIZE, "red").save(path)
     return folder
-
-
-def loaded(output: Path, kind: str, pictures: Path) -> supervision.DetectionDataset:
-    """What supervision makes of an export of pictures that lie in no sub-folder."""
-    if kind == "coco":
-        return supervision.DetectionDataset.from_coco(str(pictures), str(output / "coco.json"))
-    if kind == "yolo":
-        folder = output / "yolo"
-        folders = [str(folder / name) for name in ("images", "labels", "data.yaml")]
-        return supervision.DetectionDataset.from_yolo(*folders)
-    folder = output / "voc"
-    return supervision.DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations"))
 
 
 def looked_for(picture: Path) -> Path:
@@ -61,29 +47,33 @@ def tagged_scenes(model, scenes, tmp_path_factory) -> Path:
     return output
 
 
-@pytest.mark.parametrize("kind", ["coco", "yolo", "voc"])
-def test_supervision_reads_the_same_boxes_within_one_pixel(tagged_scenes, scenes, kind):
-    dataset = loaded(tagged_scenes, kind, scenes)
-    by_name = {Path(path).name: each for path, _, each in dataset}
+@pytest.fixture(scope="module")
+def loaded_scenes(tagged_scenes, scenes) -> dict[str, Any]:
+    """What supervision makes of each data set."""
+    answers = read_by("supervision", [data_set(tagged_scenes, kind, scenes) for kind in KINDS])
+    return dict(zip(KINDS, answers, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_supervision_reads_the_same_boxes_within_one_pixel(tagged_scenes, loaded_scenes, kind):
     objects = 0
     for tagged in read_results(tagged_scenes):
-        there = by_name[tagged.image]
-        assert [dataset.classes[i] for i in there.class_id] == [tag.label for tag in tagged.objects]
-        assert there.xyxy == pytest.approx(tagged.detections.boxes, abs=1)
-        objects += len(there)
+        there = loaded_scenes[kind]["pictures"][tagged.image]
+        assert there["labels"] == [tag.label for tag in tagged.objects]
+        assert np.array(there["boxes"]) == pytest.approx(tagged.detections.boxes, abs=1)
+        objects += len(there["boxes"])
     assert objects > 20
 
 
 def test_pycocotools_reads_every_object_with_its_score(tagged_scenes):
-    coco = COCO(str(tagged_scenes / "coco.json"))
+    (coco,) = read_by("pycocotools", [{"path": str(tagged_scenes / "coco.json")}])
     results = {tagged.image: tagged for tagged in read_results(tagged_scenes)}
-    assert len(coco.getImgIds()) == len(results)
-    assert min(coco.getAnnIds() + coco.getImgIds() + coco.getCatIds()) == 1
-    for image in coco.loadImgs(coco.getImgIds()):
+    assert len(coco["images"]) == len(results)
+    assert coco["least id"] == 1
+    for image in coco["images"]:
         tagged = results[image["file_name"]]
-        annotations = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
-        names = [coco.cats[each["category_id"]]["name"] for each in annotations]
-        assert names == [tag.label for tag in tagged.objects]
+        annotations = image["annotations"]
+        assert [each["category"] for each in annotations] == [tag.label for tag in tagged.objects]
         assert [each["score"] for each in annotations] == pytest.approx([tag.confidence for tag in tagged.objects])
         assert (image["width"], image["height"]) == (tagged.width, tagged.height)
 
@@ -124,28 +114,41 @@ def test_whole_picture_tags_have_no_place_and_that_is_told(tmp_path):
     assert f"yolo: 2 whole-picture tags have no place in it, {consequence}: {others}" in exports.notes
     assert list((output / "yolo" / "labels").iterdir()) == [], "an empty file would say that nothing is in it"
     assert list((output / "voc" / "Annotations").iterdir()) == []
-    assert len(COCO(str(output / "coco.json")).imgs) == 1
+    assert len(json.loads((output / "coco.json").read_bytes())["images"]) == 1
 
 
-@pytest.mark.parametrize("label", NAMES)
-def test_labels_come_back_as_they_are(tmp_path, label):
-    pictures = photographs(tmp_path / "photos", "a.jpg")
-    output = finished(tmp_path / "tags", {"a.jpg": [lamp()._replace(label=label)]}, pictures)
-    export(output, "coco,yolo,voc", copy=True).check()
-    assert loaded(output, "coco", pictures).classes == [label]
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> dict[tuple[str, str], tuple[Path, dict[str, Any]]]:
+    """By a label and the name of the picture that it is in: the folder, and what supervision makes of each data set."""
+    cases = [(label, "a.jpg") for label in LABELS] + [("台灯", name) for name in FILE_NAMES]
+    outputs, requests = [], []
+    for label, name in cases:
+        parent = tmp_path_factory.mktemp("hostile")
+        pictures = photographs(parent / "photos", name)
+        output = finished(parent / "tags", {name: [lamp()._replace(label=label)]}, pictures)
+        export(output, ",".join(KINDS), copy=True).check()
+        requests += [data_set(output, kind, pictures) for kind in ("coco", "voc", "yolo")]
+        outputs.append(output)
+    answers = iter(read_by("supervision", requests))
+    in_threes = zip(answers, answers, answers, strict=True)
+    loaded = [dict(zip(("coco", "voc", "yolo"), three, strict=True)) for three in in_threes]
+    return dict(zip(cases, zip(outputs, loaded, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_labels_come_back_as_they_are(hostile, label):
+    output, loaded = hostile[label, "a.jpg"]
+    assert loaded["coco"]["classes"] == [label]
     assert yaml.safe_load((output / "yolo" / "data.yaml").read_text(encoding="utf-8"))["names"] == {0: label}
-    assert loaded(output, "voc", pictures).classes == [label.replace("\n", " ")]
+    assert loaded["voc"]["classes"] == [label.replace("\n", " ")]
 
 
 @pytest.mark.parametrize("name", FILE_NAMES)
-def test_file_names_come_back_as_they_are(tmp_path, name):
-    pictures = photographs(tmp_path / "photos", name)
-    output = finished(tmp_path / "tags", {name: [lamp()]}, pictures)
-    export(output, "coco,yolo,voc", copy=True).check()
-    for kind in ("coco", "yolo", "voc"):
-        ((path, _, there),) = loaded(output, kind, pictures)
-        assert Path(path).name == name
-        assert there.xyxy == pytest.approx(np.array([lamp().bbox]), abs=1)
+def test_file_names_come_back_as_they_are(hostile, name):
+    output, loaded = hostile["台灯", name]
+    for kind in KINDS:
+        assert list(loaded[kind]["pictures"]) == [name]
+        assert np.array(loaded[kind]["pictures"][name]["boxes"]) == pytest.approx(np.array([lamp().bbox]), abs=1)
     root = ElementTree.parse(output / "voc" / "Annotations" / f"{Path(name).stem}.xml").getroot()
     assert root.find("filename").text == name
 

@@ -1,9 +1,11 @@
 """Exports appear whole or not at all: one that fails costs the others nothing, and nobody's work is written over."""
 
+import importlib
 import sys
 from pathlib import Path
 
 import pytest
+from consumers import KEPT_OUT
 from exported import TAGS, WITHOUT_PICTURES, finished, left_behind
 
 from wanwu_nb.exports import KINDS, ExportsFailed, export
@@ -73,6 +75,13 @@ def test_a_folder_of_somebody_else_is_not_replaced(output):
     (output / "yolo").mkdir()
     failed = export(output, "yolo").failed["yolo"]
     assert failed.endswith("yolo is there and no export wrote it: move it away, or choose another to_dir")
+
+
+@pytest.mark.parametrize("library", KEPT_OUT)
+def test_what_reads_exports_stays_out_of_the_tests_process(library):
+    """Else a crash of theirs at exit, or of a thread, ends all tests without a word."""
+    with pytest.raises(ImportError):
+        importlib.import_module(library)
 
 
 def test_an_interrupt_leaves_nothing_half_written(output, monkeypatch):

@@ -4,12 +4,12 @@ import csv
 import json
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import openpyxl
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from consumers import read_by
 from exported import SIZE, finished, lamp
 from PIL import Image
 
@@ -184,7 +184,7 @@ def test_parquet_is_read_by_pandas_pyarrow_and_duckdb(output):
     assert table["objects"].to_pylist()[1][0]["x1"] is None
     assert pd.read_parquet(path)["damaged"].tolist() == [True, False, False]
     query = f"SELECT o.label, count(*) FROM '{path}', unnest(objects) AS t(o) GROUP BY 1 ORDER BY 2 DESC"
-    assert duckdb.sql(query).fetchall() == [("台灯", 3), ("上衣", 1)]
+    assert read_by("duckdb", [{"query": query}]) == [[["台灯", 3], ["上衣", 1]]]
 
 
 def test_parquet_notes_model_and_settings(output):

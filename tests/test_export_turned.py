@@ -1,14 +1,14 @@
 """Photographs that EXIF turns: boxes come back on the same products, in all eight orientations."""
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from consumers import data_set, read_by
 from exported import SIZE, finished, lamp
 from PIL import ExifTags, Image, ImageDraw, ImageOps
-from pycocotools.coco import COCO
-from test_export_datasets import loaded
 
 from wanwu_nb import read_results, tag_folder
 from wanwu_nb.exports import export
@@ -68,16 +68,17 @@ def output(photos, tmp_path) -> Path:
     return finished(tmp_path / "tags", {name: [lamp(0.9, BOX)] for name in names}, photos)
 
 
-@pytest.mark.parametrize("kind", ["yolo", "voc"])
-def test_copies_are_upright_and_boxes_are_on_the_product(output, photos, kind):
-    export(output, kind, copy=True).check()
-    dataset = loaded(output, kind, photos)
-    assert len(dataset) == len(FORMATS) * len(ORIENTATIONS)
-    for path, _, there in dataset:
-        with Image.open(path) as picture:
-            assert picture.size == SIZE, path
-            assert picture.getexif().get(ExifTags.Base.Orientation, 1) == 1, path
-        assert there.xyxy[0] == pytest.approx(red(Path(path)), abs=2), path
+def test_copies_are_upright_and_boxes_are_on_the_product(output, photos):
+    export(output, "yolo,voc", copy=True).check()
+    for data in read_by("supervision", [data_set(output, kind, photos) for kind in ("yolo", "voc")]):
+        assert len(data["pictures"]) == len(FORMATS) * len(ORIENTATIONS)
+        for there in data["pictures"].values():
+            path = Path(there["path"])
+            with Image.open(path) as picture:
+                assert picture.size == SIZE, path
+                assert picture.getexif().get(ExifTags.Base.Orientation, 1) == 1, path
+            (box,) = there["boxes"]
+            assert box == pytest.approx(red(path), abs=2), path
 
 
 def test_upright_pictures_are_copied_as_they_are(output, photos):
@@ -91,9 +92,10 @@ def boxes_of(output: Path, kind: str) -> dict[str, tuple[tuple[int, int], list[f
     """Of each picture its size and box as the labels have them, whatever a reader makes of EXIF."""
     boxes = {}
     if kind == "coco":
-        coco = COCO(str(output / "coco.json"))
-        for annotation in coco.anns.values():
-            image = coco.imgs[annotation["image_id"]]
+        coco = json.loads((output / "coco.json").read_bytes())
+        images = {image["id"]: image for image in coco["images"]}
+        for annotation in coco["annotations"]:
+            image = images[annotation["image_id"]]
             x, y, width, height = annotation["bbox"]
             boxes[image["file_name"]] = (image["width"], image["height"]), [x, y, x + width, y + height]
     if kind == "voc":
@@ -157,9 +159,9 @@ def test_turned_pictures_are_listed_and_left_out_where_they_are_not_copied(outpu
 
 def test_coco_is_upright_and_reads_no_picture_unless_it_is_asked_to(output, photos, tmp_path):
     export(output, "coco", image_dir=tmp_path / "elsewhere").check()
-    coco = COCO(str(output / "coco.json"))
-    assert {(image["width"], image["height"]) for image in coco.imgs.values()} == {SIZE}
-    assert len(coco.anns) == len(FORMATS) * len(ORIENTATIONS)
+    coco = json.loads((output / "coco.json").read_bytes())
+    assert {(image["width"], image["height"]) for image in coco["images"]} == {SIZE}
+    assert len(coco["annotations"]) == len(FORMATS) * len(ORIENTATIONS)
 
 
 def test_the_models_boxes_of_turned_scenes_come_back_on_the_same_products(model, scenes, tmp_path):
@@ -173,8 +175,8 @@ def test_the_models_boxes_of_turned_scenes_come_back_on_the_same_products(model,
     tag_folder(model, folder, tmp_path / "tags")
     export(tmp_path / "tags", "yolo", copy=True).check()
     upright = next(tagged for tagged in read_results(tmp_path / "tags") if tagged.image == "1.jpg")
-    dataset = loaded(tmp_path / "tags", "yolo", folder)
-    for path, _, there in dataset:
-        assert [dataset.classes[i] for i in there.class_id] == [tag.label for tag in upright.objects], path
-        assert there.xyxy == pytest.approx(upright.detections.boxes, abs=6), path
-    assert len(dataset) == 8
+    (data,) = read_by("supervision", [data_set(tmp_path / "tags", "yolo", folder)])
+    for name, there in data["pictures"].items():
+        assert there["labels"] == [tag.label for tag in upright.objects], name
+        assert np.array(there["boxes"]) == pytest.approx(upright.detections.boxes, abs=6), name
+    assert len(data["pictures"]) == 8
