@@ -5,8 +5,9 @@
 One file a format; docs/results.md has what each holds, and the lines that load it.
 """
 
-from .exporting import Exports, ExportsFailed, export
+from .exporting import export
 from .kinds import KINDS, read_kinds
 from .options import ExportOptions
+from .outcome import Exports, ExportsFailed
 
 __all__ = ["KINDS", "ExportOptions", "Exports", "ExportsFailed", "export", "read_kinds"]

@@ -4,8 +4,9 @@ import argparse
 import sys
 
 from ..errors import SettingsError, WanwuError
-from .exporting import Exports, export
+from .exporting import export
 from .kinds import KINDS, read_kinds
+from .outcome import Exports
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--copy", action="store_true", help="yolo, voc: copy the pictures too, each turned upright")
     parser.add_argument("--orientation", default="upright", help='"file": boxes in the pixels as files have them')
     parser.add_argument("--thumbnails", action="store_true", help="xlsx: small pictures in the first column")
+    parser.add_argument("--if-changed", action="store_true", help="leave them where nothing is new since")
     parser.add_argument("--image-dir", default="", help="where the pictures lie now, if they have moved")
     return parser
 
@@ -42,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
 def _show(exports: Exports) -> None:
     for kind, paths in exports.files.items():
         print(f"{kind}: {', '.join(map(str, paths))}")
+    if exports.unchanged:
+        print("nothing is new: they stay as they are")
     for note in exports.notes:
         print(note)
 

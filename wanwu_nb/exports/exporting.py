@@ -1,8 +1,7 @@
 """All exports of one folder in one pass over its results; one that fails costs the others nothing."""
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import NotAFolder, OutputError, SettingsError, WanwuError, first_line
@@ -14,36 +13,12 @@ from .kinds import KINDS, read_kinds
 from .notes import TABLE, Notes
 from .options import ExportOptions
 from .originals import Originals
+from .outcome import Exports
+from .renewing import Files, note, state_of, still_there
 from .source import Source, undisturbed
 from .writer import Job, Target, Writer
 
 COPYING = ("yolo", "voc")
-
-
-class ExportsFailed(WanwuError):
-    """Some exports could not be written."""
-
-
-@dataclass(frozen=True)
-class Exports:
-    """What was exported: the `files` by kind, the first of each the one to open; `notes`, sentences that whoever uses
-    them should know; `failed`, why others could not be written.
-
-    >>> Exports({"csv": [Path("runs/tags/tags.csv")]}, [], {}).check()
-    """
-
-    files: Mapping[str, list[Path]]
-    notes: list[str]
-    failed: Mapping[str, str]
-
-    def check(self) -> None:
-        """Raise ExportsFailed where an export could not be written.
-
-        >>> exports.check()
-        """
-        if self.failed:
-            reasons = [f"{kind}: {reason}" for kind, reason in self.failed.items()]
-            raise ExportsFailed(f"not exported: {'; '.join(reasons)}")
 
 
 def export(
@@ -55,12 +30,14 @@ def export(
     orientation: str = "upright",
     thumbnails: bool = False,
     image_dir: str | os.PathLike[str] = "",
+    if_changed: bool = False,
 ) -> Exports:
     """Write the results in `output_dir` in other formats, as in "csv,coco", into `to_dir`, beside the results if "".
 
     `copy`: yolo and voc get the pictures too, each turned upright. `orientation`: "upright", or "file" for boxes in the
     pixels as the file has them (coco, yolo, voc). `thumbnails`: small pictures in the xlsx. `image_dir`: where the
-    pictures lie, if they have moved since they were tagged.
+    pictures lie, if they have moved since they were tagged. `if_changed`: where all of them are there already, written
+    of the same results and options, they stay as they are.
 
     Each export appears whole or not at all. Returns what was written; `check()` raises where an export failed.
     Raises SettingsError for an unknown export or option, MissingFile where there are no results, OutputBusy where a run
@@ -79,7 +56,15 @@ def export(
         if options.copy_pictures and set(names) & set(COPYING):
             _check_copies_are_no_pictures(target_folder, source)
         _make(target_folder)
-        return _Run(source, target_folder, options).export(names)
+        state = state_of(source, options)
+        files = still_there(target_folder, state, names) if if_changed else None
+        if files is not None:
+            return Exports(files, [], {}, unchanged=True)
+        run = _Run(source, target_folder, options)
+        exports = run.export(names)
+        if not run.originals.missing:  # they may be back the next time
+            note(target_folder, state, exports.files)
+        return exports
 
 
 class _Run:
@@ -90,11 +75,11 @@ class _Run:
         self._folder = folder
         self._options = options
         self._notes = Notes()
-        self._originals = Originals(source, self._notes)
+        self.originals = Originals(source, self._notes)
         self._targets: dict[str, Target] = {}
         self._writers: dict[str, Writer] = {}
         self._failed: dict[str, str] = {}
-        self._files: dict[str, list[Path]] = {}
+        self._files: Files = {}
 
     def export(self, kinds: list[str]) -> Exports:
         try:
@@ -115,7 +100,7 @@ class _Run:
         for kind in kinds:
             target = Target(self._folder)
             self._targets[kind] = target
-            job = Job(kind, self._source, target, self._originals, self._notes, self._options)
+            job = Job(kind, self._source, target, self.originals, self._notes, self._options)
             try:
                 self._writers[kind] = KINDS[kind](job)
             except Exception as error:

@@ -109,6 +109,7 @@ class Originals:
     def __init__(self, source: Source, notes: Notes) -> None:
         self._source = source
         self._notes = notes
+        self.missing = 0
         self._last: tuple[Tagged, Original | None] | None = None  # several exports ask for the same one
 
     def read(self, tagged: Tagged) -> Original | None:
@@ -141,6 +142,7 @@ class Originals:
             return None
 
     def _missing(self, what: str, tagged: Tagged, detail: str = "") -> None:
+        self.missing += 1
         self._notes.add("left out where files are needed", what, tagged.image, detail)
 
 
