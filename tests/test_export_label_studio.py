@@ -1,6 +1,14 @@
-"""Tasks for Label Studio: its own rules, restated from its documentation, since its SDK pins older packages."""
+"""Tasks for Label Studio: its own rules, restated from its documentation, since its SDK pins older packages.
+
+The SDK itself is asked where there is one, in a virtual environment of its own (0.5 GB):
+
+    python -m venv label_studio && label_studio/bin/pip install label-studio-sdk==2.1.2
+    WANWU_NB_LABEL_STUDIO=$PWD/label_studio/bin/python pytest tests/test_export_label_studio.py
+"""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
@@ -135,6 +143,44 @@ def test_more_tasks_than_a_project_bears_go_on_in_another_file(tmp_path, monkeyp
     monkeypatch.undo()
     export(output, "labelstudio").check()
     assert sorted(path.name for path in output.glob("label_studio*")) == ["label_studio.json", "label_studio.xml"]
+
+
+# --- its SDK ----------------------------------------------------------------------------------------------------------
+
+SDK = os.environ.get("WANWU_NB_LABEL_STUDIO", "")
+VALIDATE = """
+import json, sys
+from pathlib import Path
+from label_studio_sdk.label_interface import LabelInterface
+
+folder = Path(sys.argv[1])
+interface = LabelInterface((folder / "label_studio.xml").read_text(encoding="utf-8"))
+errors = []
+for task in json.loads((folder / "label_studio.json").read_bytes()):
+    for prediction in task["predictions"]:
+        errors += interface.validate_prediction(prediction, return_errors=True)
+print(json.dumps(errors))
+"""
+
+
+def refused(folder: Path) -> list[str]:
+    run = subprocess.run([SDK, "-c", VALIDATE, folder], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(not SDK, reason="Label Studio's SDK is not there: the docstring of this file says how to get it")
+@pytest.mark.parametrize("most", [200, 1], ids=["buttons", "a tree"])
+@pytest.mark.parametrize("box", [lamp().bbox, None], ids=["boxes", "whole pictures"])
+def test_its_sdk_refuses_nothing(tmp_path, monkeypatch, most, box):
+    monkeypatch.setattr(label_studio, "MAX_BUTTONS", most)
+    tags = {f"{i}.jpg": [Tag(label, i, 0.9, box), lamp(0.3, box)] for i, label in enumerate(HOSTILE)}
+    output = finished(tmp_path / "tags", {**tags, "empty.jpg": []}, tmp_path / "photos")
+    export(output, "labelstudio").check()
+    assert refused(output) == []
+    configuration = output / "label_studio.xml"
+    configuration.write_text(configuration.read_text(encoding="utf-8").replace("💡灯", "别的"), encoding="utf-8")
+    assert refused(output) != [], "else it would refuse nothing at all"
 
 
 def test_the_restated_rules_can_refuse():
