@@ -20,6 +20,7 @@ from . import harness
 
 KINDS = ("csv,coco,parquet", "xlsx")
 COUNT = 100_000
+NIGHTS = 3
 
 
 def main() -> None:
@@ -75,17 +76,19 @@ def measure_export(output: str, kinds: str) -> dict[str, Any]:
 
 
 def measure_night(folder: str, output: str) -> dict[str, Any]:
-    """In a child process: a run and its tables, for the second time."""
+    """In a child process: a run and its tables, once they are there; the quickest, as other work only adds."""
     from wanwu_nb import tag_folder
     from wanwu_nb.remembering import load_or_recall
 
     model = load_or_recall(Path(output), model="demo", precision="fp32")
-    for _ in range(2):
+    nights = []
+    for _ in range(1 + NIGHTS):
         started = time.perf_counter()
         summary = tag_folder(model, folder, output)
         exports = export(output, "csv", if_changed=True)
-        seconds = time.perf_counter() - started
+        nights.append(time.perf_counter() - started)
     assert exports.unchanged, exports
+    seconds = min(nights[1:])  # the first writes them
     return {"seconds": round(seconds, 2), "resumed": summary.resumed}
 
 

@@ -57,10 +57,12 @@ class Source:
         summary = _read_json(folder / SUMMARY)
         settings = _mapping(summary, "settings")
         place = image_dir or contents.image_dir or _absolute(settings.get("image_dir", ""))
-        done = [image for image, entry in contents.entries.items() if entry["status"] == "done"]
+        done = []
         names: set[str] = set()
-        for image in done:
-            names.update(contents.entries[image]["objects"])
+        for image, entry in contents.entries.items():
+            if entry["status"] == "done":
+                done.append(image)
+                names.update(entry["objects"])
         places = {} if image_dir else _places(contents, done, place)
         labels = {int(number): str(name) for number, name in _read_json(folder / LABELS).items() if number.isdecimal()}
         return cls(
@@ -125,10 +127,10 @@ def _places(contents: Contents, done: Sequence[str], image_dir: str) -> dict[str
 
 def _failures(contents: Contents) -> list[Failure]:
     failures = []
-    for image, entry in sorted(contents.entries.items()):
+    for image, entry in contents.entries.items():
         if entry["status"] == "failed":
             failures.append(Failure(image, str(entry.get("stage", "")), str(entry.get("reason", ""))))
-    return failures
+    return sorted(failures)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
