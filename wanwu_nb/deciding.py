@@ -56,8 +56,11 @@ class Decision:
         """
         lowest = self.vocabulary.lowest(self.selection.conf_threshold)
         floor = min(self.raw_floor, lowest)
-        depth = max(self.selection.top_k, DEPTH)
-        return replace(self.selection, conf_threshold=floor, top_k=depth)
+        return replace(self.selection, conf_threshold=floor, top_k=self._depth)
+
+    @property
+    def _depth(self) -> int:
+        return max(self.selection.top_k, DEPTH)
 
     def decide(self, raw: Detections) -> Detections:
         """Returns what is kept of `raw`, which `detect` gave for `asked`, or for one that asked for more.
@@ -68,7 +71,7 @@ class Decision:
         >>> Decision().decide(raw).unsure
         False
         """
-        scores = raw.scores[: self.asked.top_k]
+        scores = raw.scores[: self._depth]
         class_ids = raw.class_ids[: len(scores)].tolist()
         wanted = scores >= self._thresholds(class_ids)
         indices = np.flatnonzero(wanted)
@@ -80,12 +83,12 @@ class Decision:
             indices = self._one_a_name(raw, class_ids, indices)
         return self._in_words(raw, indices[: self.selection.top_k], unsure)
 
-    def _thresholds(self, class_ids: Sequence[int]) -> np.ndarray:
-        """A threshold for each object, in the scores' own precision."""
+    def _thresholds(self, class_ids: Sequence[int]) -> np.ndarray | np.float32:
+        """A threshold for each object, or one for all, in the scores' own precision."""
         usual = self.selection.conf_threshold
-        thresholds = np.full(len(class_ids), usual, np.float32)
         if not self.vocabulary.words:
-            return thresholds
+            return np.float32(usual)
+        thresholds = np.empty(len(class_ids), np.float32)
         for i, class_id in enumerate(class_ids):
             thresholds[i] = NEVER if self._is_dropped(class_id) else self.vocabulary.threshold(class_id, usual)
         return thresholds

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 from ..paths import local_path
 from ..tagged import Failed, Tagged
 from ..versions import FileVersion
-from .file_systems import Names, concerns_one_name, one_sentence
+from .file_systems import Names, one_sentence
 from .jsons import to_json
 from .ledger import FINISHED, compact, read_ledger
 from .lines import LineFile
 from .locking import FolderLock
 from .occurrences import Occurrences
 from .orphans import note_orphans
+from .placing import Placer
 from .raw import RAW, RawSource, compact_raw, raw_record
-from .records import FORMAT, LEDGER, json_path, result_record
+from .records import FORMAT, LEDGER, result_record
 from .setting_aside import FAILURES, SUMMARY, set_aside_in
 from .vocabulary_file import PARTIAL as VOCABULARY_PARTIAL
 
@@ -60,14 +61,14 @@ class OutputFolder:
         self.failures: dict[str, str] = {}
         self.occurrences = Occurrences()  # of the model's labels, in this run's pictures
         self.notes: list[str] = []  # what whoever looks on should know
-        self._images = self.folder / "images"
-        self._partial = self.folder / ".partial"
+        self._place = Placer(self.folder)
         self._in_flight = self.folder / IN_FLIGHT
         self._contents: dict[str, str] = {}  # of pictures whose content was looked at, its SHA-256
         self._writing = threading.Lock()
         self._lock = FolderLock(self.folder)
         with one_sentence(self.folder, "choose another output_dir"):
-            self._images.mkdir(parents=True, exist_ok=True)
+            images = self.folder / "images"
+            images.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
             try:
                 self._open(str(image_dir))
@@ -123,8 +124,9 @@ class OutputFolder:
         for file in (self._ledger, self._raw):
             with suppress(OSError):
                 file.close()
+        self._place.clear()
         half_written = [self.folder / name for name in (IN_FLIGHT_PARTIAL, VOCABULARY_PARTIAL)]  # by a killed run
-        for path in (self._partial, self._in_flight, *half_written):
+        for path in (self._in_flight, *half_written):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         self._lock.release()
@@ -149,10 +151,7 @@ class OutputFolder:
             return False
         if not version.matches(entry):
             return False
-        try:
-            size = os.stat(json_path(self.folder, image)).st_size
-        except OSError:
-            return False
+        size = self._place.json_size(image)
         return bool(size == entry["bytes"])
 
     def count_resumed(self, image: str, version: FileVersion | None = None) -> None:
@@ -208,13 +207,8 @@ class OutputFolder:
             self._raw.note(self._with_content(raw_record(tagged, self.source)), spaces=False)
             self.occurrences.add(tagged.image, tagged.raw)
         content = to_json(result_record(tagged, self.key))
-        self._partial.write_bytes(content)
-        try:
-            self._put_into_place(json_path(self.folder, tagged.image))
-        except OSError as error:
-            if not concerns_one_name(error) or not self._images.is_dir():
-                raise
-            reason = f"its result cannot be named images/{tagged.image}.json: {error.strerror}"
+        reason = self._place.put_json(tagged.image, content)
+        if reason:
             return Failed(tagged.image, tagged.version, "write", reason)
         counts = Counter(tagged.detections.names)
         line = _line(tagged, self.key, "done")
@@ -230,21 +224,9 @@ class OutputFolder:
         self.labels.update(counts)
         return tagged
 
-    def _put_into_place(self, path: Path) -> None:
-        """Most sub-folders are there."""
-        try:
-            os.replace(self._partial, path)
-        except FileNotFoundError:
-            if not self._images.is_dir():
-                raise
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self._partial, path)
-
     def _fail(self, failed: Failed) -> None:
         """The result of an earlier version of the picture goes away."""
-        path = json_path(self.folder, failed.image)
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        self._place.remove_json(failed.image)
         self.failures[failed.image] = failed.reason
         line = _line(failed, self.key, "failed")
         line["stage"] = failed.stage
@@ -276,8 +258,7 @@ class OutputFolder:
     def write(self, content: bytes, name: str) -> None:
         """Put a file of that name into the folder: whoever looks sees the old one or the new, never half."""
         with one_sentence(self.folder):
-            self._partial.write_bytes(content)
-            os.replace(self._partial, self.folder / name)
+            self._place.put(name, content)
 
 
 def _line(result: Tagged | Failed, key: str, status: str) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""Files of an output folder put into place whole: whoever looks sees the old one or the new, never half."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from .file_systems import concerns_one_name
+
+
+class Placer:
+    """Puts files into an output `folder`, one at a time: written under one temporary name, then moved.
+
+    Paths are texts here: this is done once a picture.
+
+    >>> Placer(Path("runs/tags")).put_json("shoes/a.jpg", b"{}")
+    ''
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = str(folder)
+        self._images = os.path.join(self._folder, "images")
+        self._partial = os.path.join(self._folder, ".partial")
+
+    def put(self, name: str, content: bytes) -> None:
+        """Put a file of that name into the folder itself. Raises OSError."""
+        self._write(content)
+        os.replace(self._partial, os.path.join(self._folder, name))
+
+    def put_json(self, image: str, content: bytes) -> str:
+        """Put a picture's JSON where `json_path` has it.
+
+        Returns "", or why it cannot be named so. Raises OSError for what concerns all pictures.
+        """
+        self._write(content)
+        try:
+            self._move_json(self._json_path(image))
+        except OSError as error:
+            if not concerns_one_name(error) or not os.path.isdir(self._images):
+                raise
+            return f"its result cannot be named images/{image}.json: {error.strerror}"
+        return ""
+
+    def json_size(self, image: str) -> int | None:
+        """Returns how many bytes the picture's JSON has, None where there is none."""
+        try:
+            return os.stat(self._json_path(image)).st_size
+        except OSError:
+            return None
+
+    def remove_json(self, image: str) -> None:
+        """Take the picture's JSON away, where there is one."""
+        with suppress(OSError):
+            os.unlink(self._json_path(image))
+
+    def clear(self) -> None:
+        """Remove what a stopped run left half written."""
+        with suppress(OSError):
+            os.unlink(self._partial)
+
+    def _json_path(self, image: str) -> str:
+        return f"{self._images}{os.sep}{image}.json"
+
+    def _write(self, content: bytes) -> None:
+        with open(self._partial, "wb", buffering=0) as file:
+            while content:
+                written = file.write(content)
+                content = content[written:]
+
+    def _move_json(self, path: str) -> None:
+        """Most sub-folders are there."""
+        try:
+            os.replace(self._partial, path)
+        except FileNotFoundError:
+            if not os.path.isdir(self._images):
+                raise
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.replace(self._partial, path)
