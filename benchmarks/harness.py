@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wanwu_nb.hardware import environment
-
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 LAST_WORDS = 3_000  # characters of a failed child's standard error that are shown
@@ -57,6 +55,8 @@ def surroundings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def write_record(path: Path, figures: Mapping[str, Any]) -> None:
     """Write a benchmark's figures, and the machine and versions they were measured with, as JSON."""
+    from wanwu_nb.hardware import environment  # here: a child whose memory is measured may want no torch
+
     record = {**figures, "environment": environment()}
     text = json.dumps(record, indent=1, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
