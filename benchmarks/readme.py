@@ -23,6 +23,7 @@ CHART = ROOT / "docs" / "speed.png"
 TITLES = {
     "resnest101": "ResNeSt-101, 54,092 classes, 629 MB, at 224",
     "demo": "the demo detector, 5 MB, at 640",
+    "everyday": "the everyday tagger, EfficientNet-Lite0, 19 MB, at 224",
     "retinanet": "RetinaNet, ResNet-50, at 640",
 }
 SPEED_HEADINGS = (
@@ -55,6 +56,9 @@ def pages(results: Path = RESULTS) -> dict[Path, str]:
         "clock": clock(read_record(results / "clock.json")),
         "exports": exports(read_record(results / "exports.json")),
     }
+    first = results / "first_picture.json"
+    if first.exists():
+        figures["first picture"] = first_picture(read_record(first))
     texts = {}
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
@@ -94,9 +98,7 @@ def speed_table(record: Record) -> str:
 
 
 def speed_row(row: Record) -> list[str]:
-    name = row["contender"]
-    if is_ours(row):
-        name = f"**{name}**"
+    name = in_bold_if_ours(row["contender"])
     agreement = ""
     if row["agreement"] is not None:
         agreement = f"{row['agreement']:.1%}"
@@ -110,8 +112,11 @@ def speed_row(row: Record) -> list[str]:
     return [name, milliseconds, rate, times, agreement, efficiency, memory]
 
 
-def is_ours(row: Record) -> bool:
-    contender: str = row["contender"]
+def in_bold_if_ours(contender: str) -> str:
+    return f"**{contender}**" if is_ours(contender) else contender
+
+
+def is_ours(contender: str) -> bool:
     return contender.startswith("ours")
 
 
@@ -146,6 +151,21 @@ def choices(record: Record) -> str:
     saved = [f"{share_saved(figures['compiling']['cold']):.0%}" for figures in workloads.values()]
     rows.append(["and saves of the network's time", *saved])
     return on_its_machine(table(["ms a picture", *workloads], rows), choices=record)
+
+
+def first_picture(record: Record) -> str:
+    """Seconds until one picture, and until all, are tagged: a table a workload, under the machine's name."""
+    count = record["pictures"]
+    headings = ["", "first picture, s", "second process", f"all {count}, s", "second process"]
+    tables = []
+    for workload, figures in record["workloads"].items():
+        rows = []
+        for name, processes in figures["seconds"].items():
+            first, second = processes["first"], processes["second"]
+            seconds = first["first_picture"], second["first_picture"], first["whole"], second["whole"]
+            rows.append([in_bold_if_ours(name), *[f"{each:.1f}" for each in seconds]])
+        tables.append(f"{TITLES[workload]} · {machine_of(record)}:\n\n{table(headings, rows)}")
+    return "\n\n".join(tables)
 
 
 def share_saved(compiling: Record) -> float:
@@ -211,7 +231,7 @@ def line(cells: Sequence[str]) -> str:
 def chart(records: Sequence[Record]) -> Figure:
     """Pictures a second, a panel a workload, each with its machine."""
     style()
-    figure, panels = plt.subplots(1, len(records), figsize=(11, 3.2), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(1, len(records), figsize=(5.5 * len(records), 4), layout="constrained", squeeze=False)
     for panel, record in zip(panels[0], records, strict=True):
         draw_panel(panel, record)
     return figure
@@ -222,7 +242,7 @@ def draw_panel(panel: Axes, record: Record) -> None:
     rows = record["rows"][::-1]
     names = [row["contender"] for row in rows]
     rates = [row["pictures_per_second"] for row in rows]
-    colours = [COLOURS[0] if is_ours(row) else GREY for row in rows]
+    colours = [COLOURS[0] if is_ours(row["contender"]) else GREY for row in rows]
     bars = panel.barh(names, rates, color=colours)
     panel.bar_label(bars, [f"{row['times_default']:.1f}×" for row in rows], padding=3)
     panel.set_xlim(0, max(rates) * 1.15)
