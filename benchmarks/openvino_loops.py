@@ -45,10 +45,12 @@ def queue(folder: Path, pictures: list[Path], output: Path) -> Ready:
 
     job = job_of(folder, pictures, output)
     compiled = compile_for(job, {"PERFORMANCE_HINT": "THROUGHPUT"})
+    count = len(compiled.outputs)
 
+    # It must not hold what was compiled: let go last by a thread of OpenVINO's own, that would end the process.
     def finish(request: Any, what: tuple[str, Placement]) -> None:
         name, placement = what
-        outputs = [request.get_output_tensor(i).data for i in range(len(compiled.outputs))]
+        outputs = [request.get_output_tensor(i).data for i in range(count)]
         save(job, [name], raw_of(outputs), [placement])
 
     def run(job: Job) -> None:
