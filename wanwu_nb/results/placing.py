@@ -1,6 +1,8 @@
 """Files of an output folder put into place whole: whoever looks sees the old one or the new, never half."""
 
 import os
+import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +27,25 @@ class Placer:
         """Put a file of that name into the folder itself. Raises OSError."""
         self._write(content)
         os.replace(self._partial, os.path.join(self._folder, name))
+
+    def put_folder(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Put a sub-folder with these files into place whole, instead of one of that name. Raises OSError."""
+        place, partial = os.path.join(self._folder, name), f"{self._partial}.{name}"
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed run
+        os.mkdir(partial)
+        for file_name, content in files.items():
+            with open(os.path.join(partial, file_name), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        self.remove_folder(name)
+        os.rename(partial, place)
+
+    def remove_folder(self, name: str) -> None:
+        """Take a sub-folder away, where there is one. Raises OSError."""
+        place = os.path.join(self._folder, name)
+        if os.path.isdir(place):
+            shutil.rmtree(place)
 
     def put_json(self, image: str, content: bytes) -> str:
         """Put a picture's JSON where `json_path` has it.

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..deciding import Decision
 from ..detections import Selection
 from ..errors import MissingFile, ResultsError
+from ..hardware import Choice, name_in_keys
 from ..paths import local_path
 from ..tagger import Tagged
 from .folder import LABELS
@@ -68,7 +69,8 @@ def _key_of_last_run(folder: Path) -> str:
     try:
         summary = json.loads((folder / "summary.json").read_bytes())
         selection = Selection(nms_iou=summary["settings"]["nms_iou"])
-        fingerprint, precision = summary["model"]["fingerprint"], summary["precision"]["value"]
+        fingerprint, chosen = summary["model"]["fingerprint"], summary["precision"]
+        precision = name_in_keys(Choice(chosen["value"], "", chosen.get("measured")))
         return RawSource.of(fingerprint, precision, Decision(selection)).key
     except (OSError, ValueError, KeyError, TypeError):
         return ""
