@@ -127,14 +127,23 @@ def environment(device: str = "cpu") -> dict[str, str | int]:
     machine: dict[str, str | int] = {"python": platform.python_version()}
     for name in PACKAGES:
         machine[name] = version(name)
-    capabilities = torch.cpu.get_capabilities()
-    architecture = platform.machine()
     machine["platform"] = platform.platform(terse=True)
-    machine["cpu"] = capabilities.get("cpu_name", architecture)
+    machine["cpu"] = cpu_name()
     machine["instructions"] = instruction_sets()
     machine["cores"] = usable_cores()
     machine["gpu"] = _gpu_name(device)
     return machine
+
+
+def cpu_name() -> str:
+    """Returns what the processor is called, or its kind where it has no name.
+
+    >>> cpu_name()
+    'x86_64'
+    """
+    capabilities = torch.cpu.get_capabilities()
+    name: str = capabilities.get("cpu_name", platform.machine())
+    return name
 
 
 def instruction_sets() -> str:

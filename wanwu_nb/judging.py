@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,9 +13,9 @@ from .deciding import Decision
 from .decoding import Limits
 from .detections import Tag, pack
 from .engines import Run
-from .engines.openvino_int8 import Quantised, quantise
+from .engines.openvino_int8 import Quantised, quantise, versions
 from .errors import ModelError, first_line
-from .hardware import environment
+from .hardware import cpu_name
 from .images import Picture
 from .int8_engine import open_int8
 from .reading import CPU_THREADS, PictureReader, read_rounds
@@ -65,52 +65,90 @@ def _spread(names: Sequence[str], count: int) -> list[str]:
     return [names[number * len(names) // count] for number in range(count)]
 
 
-def make_int8(
-    model: ResidentModel, settings: TagSettings, sample: Sample, decision: Decision, output: OutputFolder
-) -> tuple[Verdict, Quantised | None]:
-    """Quantise the model's network on pictures of the folder, and compare its tags with those of the model on others.
+class NotMade(Exception):
+    """INT8 cannot be made; its text says why. `for_good`: another run would meet the same."""
 
-    Returns the verdict, and the network where it is used: where the lower end of the agreement is high enough.
+    def __init__(self, reason: str, for_good: bool):
+        super().__init__(reason)
+        self.for_good = for_good
 
-    >>> verdict, network = make_int8(model, settings, Sample.of(names), decision, output)
+
+@dataclass(frozen=True)
+class Made:
+    """A network that was quantised, from so many pictures and in so many seconds; it is run, and gives `answers`."""
+
+    network: Quantised
+    run: Run
+    answers: str
+    calibrated: int
+    seconds: float
+
+
+def make_int8(model: ResidentModel, settings: TagSettings, sample: Sample, output: OutputFolder) -> Made:
+    """Quantise the model's network on pictures of the folder. Raises NotMade.
+
+    >>> made = make_int8(model, settings, Sample.of(names), output)
     """
     started = time.perf_counter()
     with _rounds(sample.calibration, model, settings, output) as rounds:
         images = _images(rounds)
     if not images:
-        return _refused(model, "none of the pictures to calibrate on can be read"), None
+        raise NotMade("none of the pictures to calibrate on can be read", for_good=False)
     try:
         network = quantise(model.normalised, model.checkpoint.spec, images)
         run, answers = open_int8(model, network)
+    except (OSError, MemoryError) as error:
+        raise NotMade(f"the network could not be quantised ({first_line(error)})", for_good=False) from None
     except Exception as error:  # whatever torch, OpenVINO and NNCF say: branches on the data, an unknown operator
-        return _refused(model, f"the network cannot be quantised ({first_line(error)})"), None
-    calibrated = len(images)
-    quantised = time.perf_counter()
-    images.clear()
+        raise NotMade(f"the network cannot be quantised ({first_line(error)})", for_good=True) from None
+    seconds = time.perf_counter() - started
+    return Made(network, run, answers, len(images), seconds)
+
+
+def judge(
+    made: Made, model: ResidentModel, settings: TagSettings, sample: Sample, decision: Decision, output: OutputFolder
+) -> Verdict:
+    """Compare the tags of INT8 with those of the model on other pictures of the folder. Raises NotMade.
+
+    Returns the verdict: used where the lower end of the agreement is high enough.
+
+    >>> verdict = judge(made, model, settings, Sample.of(names), decision, output)
+    """
+    started = time.perf_counter()
     try:
         with _rounds(sample.judges, model, settings, output) as rounds:
-            pairs = list(_pairs(rounds, model, run, decision))
+            pairs = list(_pairs(rounds, model, made.run, decision))
     except ModelError as error:  # an output that cannot be meant
-        return _refused(model, f"the quantised network cannot be judged ({first_line(error)})"), None
-    judged = time.perf_counter()
-    measured = {"quantising": round(quantised - started, 2), "judging": round(judged - quantised, 2)}
+        raise NotMade(f"the quantised network cannot be judged ({first_line(error)})", for_good=True) from None
+    seconds = time.perf_counter() - started
     share = agreement(pairs)
-    verdict = Verdict(
-        fingerprint=model.checkpoint.fingerprint,
-        spec=model.checkpoint.spec.to_dict(),
-        used=holds(share, settings.int8_agreement),
+    used = holds(share, settings.int8_agreement)
+    checkpoint = model.checkpoint
+    return Verdict(
+        fingerprint=checkpoint.fingerprint,
+        spec=checkpoint.spec.to_dict(),
+        made_by=versions(),
+        cpu=cpu_name(),
+        used=used,
         reason=words_of(share, len(pairs)),
-        digest=network.digest,
-        calibrated=calibrated,
+        digest=made.network.digest if used else "",
+        calibrated=made.calibrated,
         judged=len(pairs),
         agreement=share,
-        answers=answers,
-        cpu=_cpu(),
-        measured=measured,
+        answers=made.answers,
+        measured={"quantising": round(made.seconds, 2), "judging": round(seconds, 2)},
     )
-    if not verdict.used:
-        return replace(verdict, digest=""), None
-    return verdict, network
+
+
+def refusal(model: ResidentModel, reason: str) -> Verdict:
+    """Returns the verdict on a network that INT8 cannot be made from.
+
+    >>> refusal(model, "the network cannot be quantised").used
+    False
+    """
+    checkpoint = model.checkpoint
+    spec = checkpoint.spec.to_dict()
+    return Verdict(checkpoint.fingerprint, spec, versions(), cpu_name(), used=False, reason=reason)
 
 
 def holds(share: Share | None, wanted: float) -> bool:
@@ -132,15 +170,6 @@ def words_of(share: Share | None, judged: int) -> str:
         return f"neither INT8 nor FP32 tags anything on the {judged} pictures to judge by"
     tags = f"{share.hits:,} of {share.trials:,} tags"
     return f"{tags} are those of FP32 on {judged} other pictures, surely {share.low:.1%}"
-
-
-def _refused(model: ResidentModel, reason: str) -> Verdict:
-    return Verdict(model.checkpoint.fingerprint, model.checkpoint.spec.to_dict(), False, reason, cpu=_cpu())
-
-
-def _cpu() -> str:
-    machine = environment()
-    return f"{machine['cpu']} ({machine['instructions']})"
 
 
 @contextmanager

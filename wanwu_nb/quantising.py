@@ -10,17 +10,18 @@ from typing import Any
 
 from .deciding import Decision
 from .engines import INT8
-from .engines.openvino_int8 import Quantised, why_not_made, why_not_run
+from .engines.answers import fixed_batch
+from .engines.openvino_int8 import Quantised, versions, why_not_made, why_not_run
 from .errors import first_line
 from .hardware import INT8 as PRECISION
 from .hardware import Choice, name_in_keys
 from .int8_engine import use_int8
-from .judging import CALIBRATED, SIZE, Sample, holds, make_int8, words_of
+from .judging import CALIBRATED, SIZE, Made, NotMade, Sample, holds, judge, make_int8, refusal, words_of
 from .resident import ResidentModel
 from .results import OutputFolder, run_key
 from .results.int8_folder import FOLDER, Broken, Verdict, files_of, read_network, read_verdict
 from .settings import TagSettings
-from .timing import forward_seconds
+from .timing import forward_seconds, seconds_in_turn
 
 FEWEST = 8  # pictures: of fewer, none are left to judge by
 FEWEST_UNASKED = CALIBRATED + 150
@@ -111,8 +112,10 @@ class PrecisionOfRun:
         if holds(share, wanted):  # less is wanted than was then
             return False
         many_more = len(self.sample.judges) >= MORE * verdict.judged
+        if verdict.judged == 0:  # it could not be made
+            return verdict.made_by == versions()
         if share is None:
-            return verdict.judged == 0 or not many_more
+            return not many_more
         return share.value < wanted or not many_more
 
     def _by(self, verdict: Verdict) -> Choice[str]:
@@ -178,11 +181,35 @@ class PrecisionOfRun:
             f"making INT8 from {calibration} pictures of this folder and judging it by {judges} others, "
             "once for this output folder: takes minutes"
         )
-        verdict, network = make_int8(self.model, self.settings, self.sample, self.decision, self.output)
+        network = None
+        try:
+            made = make_int8(self.model, self.settings, self.sample, self.output)
+            problem = self._why_not_worth_judging(made)
+            if problem:
+                return self._without(problem)
+            verdict = judge(made, self.model, self.settings, self.sample, self.decision, self.output)
+            if verdict.used:
+                network = made.network
+        except NotMade as error:
+            if not error.for_good:
+                return self._without(str(error))
+            verdict = refusal(self.model, str(error))
         self.output.write_folder(files_of(verdict, network), FOLDER)
         if network is None:
             return self._by(verdict)
         return self._use(verdict, network)
+
+    def _why_not_worth_judging(self, made: Made) -> str:
+        """By what was measured; what is asked for is judged in any case."""
+        if self.asked:
+            return ""
+        batch = fixed_batch(self.model.checkpoint.spec, SIZE)
+        fp32, int8 = seconds_in_turn(self.model.normalised, made.run, batch)
+        saved = len(self.names) * (fp32 - int8) / SIZE
+        costs = len(self.sample.judges) * (fp32 + int8) / SIZE
+        if saved > costs:
+            return ""
+        return f"judging it costs about {costs:.0f} s, and it would save about {saved:.0f} s"
 
 
 def measured_of(verdict: Verdict) -> dict[str, Any]:

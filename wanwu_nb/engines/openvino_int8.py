@@ -7,6 +7,7 @@ import hashlib
 import tempfile
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -64,6 +65,19 @@ def why_not_made() -> str:
     except PackageNotFoundError:
         return "NNCF is not installed (pip install 'wanwu_nb[int8]')"
     return ""
+
+
+def versions() -> str:
+    """Returns what quantises here, and what runs it.
+
+    >>> versions()
+    'openvino 2026.4.1, nncf 3.4.0'
+    """
+    texts = []
+    for name in ("openvino", "nncf"):
+        with suppress(PackageNotFoundError):
+            texts.append(f"{name} {version(name)}")
+    return ", ".join(texts)
 
 
 def quantise(network: Normalised, spec: InputSpec, pictures: Sequence[Tensor]) -> Quantised:

@@ -28,12 +28,14 @@ class Broken(Exception):
 class Verdict:
     """On INT8 for one network and its input: `agreement` with FP32 on `judged` pictures that it was not made from.
 
-    `digest` of the network, "" where it is not used; then `reason` says why. `answers`: the digest of what it gave for
-    the fixed batch, on the processor `cpu`. `measured`: seconds.
+    `reason`: what was seen, in words. `digest` of the network, "" where it is not used. `answers`: the digest of what
+    it gave for the fixed batch, on the processor `cpu`. `made_by` these packages. `measured`: seconds.
     """
 
     fingerprint: str
     spec: Mapping[str, Any]
+    made_by: str
+    cpu: str
     used: bool
     reason: str
     digest: str = ""
@@ -41,7 +43,6 @@ class Verdict:
     judged: int = 0
     agreement: Share | None = None
     answers: str = ""
-    cpu: str = ""
     measured: Mapping[str, float] | None = None
 
     def is_of(self, fingerprint: str, spec: Mapping[str, Any]) -> bool:
