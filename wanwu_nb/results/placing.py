@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from glob import escape, glob
 from pathlib import Path
 
 from .file_systems import concerns_one_name
@@ -31,7 +32,7 @@ class Placer:
     def put_folder(self, name: str, files: Mapping[str, bytes]) -> None:
         """Put a sub-folder with these files into place whole, instead of one of that name. Raises OSError."""
         place, partial = os.path.join(self._folder, name), f"{self._partial}.{name}"
-        shutil.rmtree(partial, ignore_errors=True)  # of a killed run
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed run, that was not cleared
         os.mkdir(partial)
         for file_name, content in files.items():
             with open(os.path.join(partial, file_name), "wb") as file:
@@ -77,6 +78,8 @@ class Placer:
         """Remove what a stopped run left half written."""
         with suppress(OSError):
             os.unlink(self._partial)
+        for folder in glob(f"{escape(self._partial)}.*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _json_path(self, image: str) -> str:
         return f"{self._images}{os.sep}{image}.json"
