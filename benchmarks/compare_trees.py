@@ -1,80 +1,125 @@
-"""Is this tree as fast as another checkout of the project? Both in turns on this machine, each with its own code.
+"""Is this tree faster than an older one? Both in turns on this machine, whole processes, each with its own code.
 
-    python -m benchmarks.compare_trees OLD_CHECKOUT [--repeats 5] [--record FILE]
+    python -m benchmarks.compare_trees OLD [--workloads demo everyday resnest101] [--avx2] [--repeats 5] [--record FILE]
 
-A repeat runs the old tree, this one, and the old one again: a ratio is this tree over the mean of the old runs around
-it, and the noise is the second old run over the first. Every run is `benchmarks.speed`'s own, in a new process inside
-its tree: what a difference between the trees' benchmarks would bring counts, too.
+OLD is the folder of another checkout, or a commit of this one, which is then laid out in a temporary folder. A turn
+runs every way once, each in a new process, with a fresh output folder; what ours needs was prepared by an earlier one,
+which is not counted, and what the older tree's compiler keeps was there before, too. A process tags `--count` pictures
+from its start to its end; then, apart from that, `--again` of them with the engine that is ready by now. Ratios are of
+runs of one turn.
+
+With --avx2 all engines are held to AVX2, which each is asked about first; "auto" then is FP32, as it would be on such a
+processor.
 """
 
-import argparse
-import statistics
+import json
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wanwu_nb.measure import Spread
+from . import harness, instructions
+from .ratios import figures_of, table
+from .workloads import USUAL, WORKLOADS, pictures
 
-from . import harness
-
-WORKLOADS = ("demo", "resnest101")
-CONTENDERS = ("ours", "ours, compiled")
-FIGURES = {"ms": "ms a picture", "peak_mb": "MB at the peak"}
-COUNT = 64
-SPEED = "benchmarks.speed"
-Run = dict[str, float]  # a value for each of FIGURES
+ONE_RUN = Path(__file__).with_name("one_run.py")
+COUNT, AGAIN, TURNS = 200, 64, 5
+UNKNOWN_TO_OLDER_TREES = ("interpolation", "truncate")  # of a model.json's input: all resize bilinearly
+Run = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One figure of one contender, in both trees: medians with their spread, and ratios of runs side by side.
+class Way:
+    """One column: which tree, in which precision, compiled or by its own choice of an engine."""
 
-    `noise` is the old tree against itself.
-    """
+    tree: str
+    precision: str = "auto"
+    compile: str = "auto"
 
-    old: Spread
-    new: Spread
-    ratio: Spread
-    noise: Spread
+
+# One line a precision of ours.
+WAYS = {
+    "theirs, defaults": Way("theirs"),
+    "theirs, compiled FP32": Way("theirs", "fp32", "yes"),
+    "ours, defaults": Way("ours"),
+    "ours, FP32": Way("ours", "fp32"),
+}
 
 
 def main() -> None:
     parser = harness.command_line(__doc__)
-    parser.add_argument("old", type=Path, metavar="OLD_CHECKOUT", help="folder of another checkout")
-    parser.add_argument("--repeats", type=positive, default=5)
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
+    parser.add_argument("old", metavar="OLD", help="folder of another checkout, or a commit")
+    parser.add_argument("--workloads", nargs="+", choices=USUAL, default=USUAL)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--repeats", type=harness.positive, default=TURNS)
+    parser.add_argument("--count", type=harness.positive, default=COUNT)
+    parser.add_argument("--again", type=harness.positive, default=AGAIN)
+    parser.add_argument("--avx2", action="store_true", help="hold all engines to AVX2")
     options = parser.parse_args()
-    old, new = options.old.absolute(), harness.ROOT
-    for tree in (old, new):
-        check_runs_its_own_code(tree)
-    figures = {}
-    for workload in options.workloads:
-        for contender in options.contenders:
-            name = f"{workload} · {contender}"
-            figures[name] = compare(old, new, workload, contender, options.repeats)
+    ways, variables = WAYS, {}
+    if options.avx2:
+        ways, variables = held_ways(), harness.HELD_TO_AVX2
+        check_they_are_held()
+    chosen = {name: ways[name] for name in options.ways if name in ways}
+    with checkout(options.old) as old:
+        trees = {"theirs": old, "ours": harness.ROOT}
+        for tree in trees.values():
+            check_runs_its_own_code(tree)
+        workloads = {}
+        for workload in options.workloads:
+            runs = compare(trees, workload, chosen, options.repeats, options.count, options.again, variables)
+            workloads[workload] = figures_of(runs)
+            print(table(workload, workloads[workload], options.count, options.avx2), flush=True)
     if options.record:
-        trees = {"old": revision(old), "new": revision(new)}
-        harness.write_record(
-            options.record, {"trees": trees, "repeats": options.repeats, "pictures": COUNT, "figures": figures}
-        )
+        told = {"old": options.old, "new": revision(harness.ROOT), "avx2": options.avx2, "turns": options.repeats}
+        harness.write_record(options.record, {**told, "count": options.count, "workloads": workloads})
 
 
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least one")
-    return number
+def held_ways() -> dict[str, Way]:
+    """What "auto" says on a processor that has no more than AVX2: torch still sees what this one has."""
+    held = dict(WAYS)
+    held["theirs, defaults"] = Way("theirs", "fp32")
+    del held["ours, defaults"]  # the same as in FP32
+    return held
+
+
+def check_they_are_held() -> None:
+    """Raise SystemExit where an engine uses more than AVX2 all the same."""
+    told = instructions.ask(harness.HELD_TO_AVX2)
+    print(f"held to AVX2: {told}", flush=True)
+    wrong = instructions.not_held(told)
+    if wrong:
+        raise SystemExit(f"these engines cannot be held to AVX2: {wrong}")
+
+
+@contextmanager
+def checkout(old: str) -> Iterator[Path]:
+    """A folder of an older tree: the one that is named, or the commit's, outside this tree and for this while."""
+    folder = Path(old).absolute()
+    if folder.is_dir():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as parent:
+        archive = Path(parent) / "old.tar"
+        command = ["git", "-C", str(harness.ROOT), "archive", "--output", str(archive), old]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{old} is neither a folder nor a commit: {done.stderr.strip()}")
+        tree = Path(parent) / "old"
+        shutil.unpack_archive(archive, tree, filter="data")
+        yield tree
 
 
 def check_runs_its_own_code(tree: Path) -> None:
-    """Raise SystemExit where Python, started in the tree, takes the package from elsewhere, or finds none."""
-    command = [sys.executable, "-c", "import wanwu_nb; print(wanwu_nb.__file__)"]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    """Raise SystemExit where Python, started for the tree, takes the package from elsewhere, or finds none."""
+    command = [sys.executable, "-P", "-c", "import wanwu_nb; print(wanwu_nb.__file__)"]
+    environment = harness.surroundings({"PYTHONPATH": str(tree)})
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     package = Path(done.stdout.strip())
     if done.returncode or not package.is_relative_to(tree):
         raise SystemExit(f"{tree} is no checkout whose own wanwu_nb runs there:\n{done.stdout}{done.stderr}")
@@ -87,53 +132,72 @@ def revision(tree: Path) -> str:
     return done.stdout.strip()
 
 
-def compare(old: Path, new: Path, workload: str, contender: str, repeats: int) -> dict[str, Any]:
-    """One contender on one workload, the trees in turns; the figures of the record."""
-    for tree in (old, new):
-        run_in(tree, workload, contender)  # makes the workload's folder, and fills the page and compiler caches
-    before, ours, after = [], [], []
-    for _ in range(repeats):
-        before.append(run_in(old, workload, contender))
-        ours.append(run_in(new, workload, contender))
-        after.append(run_in(old, workload, contender))
-    figures = {}
-    for key, words in FIGURES.items():
-        comparison = compare_figure(values_of(before, key), values_of(ours, key), values_of(after, key))
-        print(f"{workload} · {contender} · {words}: {sentence(comparison)}", flush=True)
-        figures[key] = asdict(comparison)
-    return figures
+def compare(
+    trees: Mapping[str, Path],
+    workload: str,
+    ways: Mapping[str, Way],
+    turns: int,
+    count: int,
+    again: int,
+    variables: Mapping[str, str],
+) -> dict[str, list[Run]]:
+    """All runs of each way on one workload, the ways in turns. The first turn prepares, and is not counted."""
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as parent:
+        model = model_for_both(workload, Path(parent))
+        variables = {**variables, **harness.caches(Path(parent) / "caches")}
+        for way in ways.values():
+            prepare(trees[way.tree], way, model, variables)
+        for turn in range(turns):
+            for name, way in ways.items():
+                runs[name].append(run_once(trees[way.tree], way, model, count, again, variables))
+                print(f"{workload} · {turn + 1} · {name} · {in_words(runs[name][-1])}", flush=True)
+    return runs
 
 
-def run_in(tree: Path, workload: str, contender: str) -> Run:
+def model_for_both(workload: str, parent: Path) -> Path:
+    """The workload's model folder, as both trees can read it."""
+    folder = WORKLOADS[workload].folder()
+    description = folder / "model.json"
+    if not description.exists():
+        return folder
+    content = json.loads(description.read_text(encoding="utf-8"))
+    for name in UNKNOWN_TO_OLDER_TREES:
+        content["input"].pop(name, None)
+    model = parent / workload
+    shutil.copytree(folder, model, ignore=shutil.ignore_patterns("pickled", "made"))
+    (model / "model.json").write_text(json.dumps(content), encoding="utf-8")
+    return model
+
+
+def prepare(tree: Path, way: Way, model: Path, variables: Mapping[str, str]) -> None:
+    """What an earlier run leaves: ours its engine, a compiler its cache; and files in the page cache."""
+    if way.tree == "ours":
+        arguments = ["-m", "wanwu_nb.prepare", str(model), "--precision", way.precision]
+        environment = harness.surroundings({**variables, "PYTHONPATH": str(tree)})
+        subprocess.run([sys.executable, *arguments], cwd=tree, env=environment)  # says itself what it cannot prepare
+    run_once(tree, way, model, 2, 0, variables)
+
+
+def run_once(tree: Path, way: Way, model: Path, count: int, again: int, variables: Mapping[str, str]) -> Run:
+    """One process: seconds from start to end, without what it measured afterwards; and what it told."""
     with tempfile.TemporaryDirectory() as output:
-        measured = harness.run_child(SPEED, [workload, contender, str(COUNT), output], checkout=tree)
-    return {"ms": 1000 * measured["seconds"], "peak_mb": measured["peak_mb"]}
+        arguments = ["-P", ONE_RUN, model, pictures()[0].parent, output, "--precision", way.precision]
+        arguments += ["--compile", way.compile, "--count", str(count), "--again", str(again)]
+        if again and way.tree == "ours":
+            arguments.append("--bound")
+        process = harness.finished(arguments, {**variables, "PYTHONPATH": str(tree)}, checkout=tree)
+    run: Run = process.answer
+    if again and way.compile == "yes" and not run["compiled"]["value"]:
+        raise RuntimeError(f"asked to compile, and did not: {run['compiled']['reason']}")
+    run["seconds"] = process.seconds - run["seconds_after_the_run"]
+    return run
 
 
-def values_of(runs: Sequence[Run], key: str) -> list[float]:
-    return [run[key] for run in runs]
-
-
-def compare_figure(before: Sequence[float], ours: Sequence[float], after: Sequence[float]) -> Comparison:
-    """`before` and `after`: the old tree's runs around each of `ours`."""
-    ratios, noise = [], []
-    for first, middle, second in zip(before, ours, after, strict=True):
-        ratios.append(middle / statistics.mean([first, second]))
-        noise.append(second / first)
-    return Comparison(
-        old=Spread.of([*before, *after]), new=Spread.of(ours), ratio=Spread.of(ratios), noise=Spread.of(noise)
-    )
-
-
-def sentence(comparison: Comparison) -> str:
-    old, new = spread(comparison.old, 2), spread(comparison.new, 2)
-    ratio, noise = spread(comparison.ratio, 3), spread(comparison.noise, 3)
-    return f"old {old}, new {new}; new/old {ratio}, old against itself {noise}"
-
-
-def spread(values: Spread, digits: int) -> str:
-    median, low, high = values
-    return f"{median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+def in_words(run: Run) -> str:
+    engine = (run["engine"] or {}).get("value", "")
+    how = [run["precision"]["value"], engine, f"batches of {run['batch_size']['value']}"]
+    return f"{run['seconds']:.1f} s, then {run['ms']:.1f} ms a picture ({', '.join(filter(None, how))})"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Ways of tagging the same pictures with the same weights: what people use, and ours. Each writes one JSON a picture.
 
-A contender is given the workload's folder, pictures and an output folder; it loads and warms up what is not to be
-timed, and returns what is.
+A contender is given the workload's folder, pictures and an output folder; it loads what is not to be timed, and returns
+what warms it up and what does the job.
 """
 
 from collections.abc import Callable
@@ -13,31 +13,45 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wanwu_nb import ResidentModel, tag_folder
+from wanwu_nb.engines import COMPILED, EAGER, OPENVINO
 from wanwu_nb.fitting import Placement
 from wanwu_nb.hardware import usable_cores
 from wanwu_nb.method.job import Job
-from wanwu_nb.method.limits import bound, seconds_of
 from wanwu_nb.method.script import load, prepare, save
 from wanwu_nb.method.steps import STEPS
-from wanwu_nb.reading import DECODER_SAMPLE
-from wanwu_nb.summary import Summary
 
+from . import openvino_loops
 from .jobs import BATCH_SIZE, Ready, dtype_of, first_batch, job_of
+from .ours import HALF, nothing_set, ours, runs_here
 from .pipelines import modelscope_way, transformers_pipeline
 
-BOUND_PICTURES = 64  # that the limits are measured on
+TAGGERS = ("resnest101", "everyday")  # workloads that name whole pictures
+WITHOUT_BRANCHES = (*TAGGERS, "demo")  # those that torch.export takes
 Item = tuple[Tensor, Placement, str]
 Prepare = Callable[[Path, list[Path], Path], Ready]
 
 
+def everywhere() -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Contender:
-    """`prepare` makes it ready. Some can only name whole pictures; some prepare pictures in processes of their own."""
+    """`prepare` loads it. Some can run a few `workloads` alone ((): all), some machines cannot run some.
+
+    `worker_processes`: it prepares pictures in processes of its own. `keeps`: something for the next process, which
+    then begins sooner.
+    """
 
     prepare: Prepare
-    names_whole_pictures_only: bool = False
-    has_worker_processes: bool = False
+    workloads: tuple[str, ...] = ()
+    possible: Callable[[], bool] = everywhere
+    worker_processes: bool = False
+    keeps: bool = False
+
+    def can_run(self, workload: str) -> bool:
+        named = not self.workloads or workload in self.workloads
+        return named and self.possible()
 
 
 def step(name: str, folder: Path, pictures: list[Path], output: Path) -> Ready:
@@ -45,8 +59,7 @@ def step(name: str, folder: Path, pictures: list[Path], output: Path) -> Ready:
     job = job_of(folder, pictures, output)
     if not STEPS[name].loads_each_time:
         job = replace(job, open_network=cache(job.open_network))
-    STEPS[name].tag(first_batch(job))
-    return Ready(partial(STEPS[name].tag, job))
+    return Ready(partial(STEPS[name].tag, job), partial(STEPS[name].tag, first_batch(job)))
 
 
 class PreparedPictures(Dataset[Item]):
@@ -90,44 +103,39 @@ def dataloader(precision: str, folder: Path, pictures: list[Path], output: Path)
             batch = images.to(job.device, dtype, memory_format=torch.channels_last, non_blocking=True)
             save(job, names, network(batch), placements)
 
-    run(first_batch(job))
-    return Ready(partial(run, job))
+    return Ready(partial(run, job), partial(run, first_batch(job)))
 
 
-def ours(compile: bool, folder: Path, pictures: list[Path], output: Path) -> Ready:
-    """`tag_folder` on the pictures; loading, compiling and comparing decoders apart from the clock."""
-    model = ResidentModel.load(str(folder))
-    image_dir = pictures[0].parent
-    batch_size = 0
-    if model.device.value == "cpu":
-        batch_size = BATCH_SIZE
-
-    def run(count: int) -> Summary:
-        return tag_folder(model, image_dir, output, batch_size=batch_size, compile=compile, resume=False, limit=count)
-
-    summary = run(DECODER_SAMPLE)  # what is measured once in a process, decoders too, is measured here
-    if compile and not summary.compiled.value:
-        raise RuntimeError(summary.compiled.reason)
-    limit = partial(limit_of, model, image_dir, [path.name for path in pictures[:BOUND_PICTURES]], summary)
-    return Ready(partial(run, len(pictures)), limit)
+def openvino_loop(loop: Prepare) -> Contender:
+    return Contender(loop, WITHOUT_BRANCHES, possible=partial(runs_here, "fp32", OPENVINO), keeps=True)
 
 
-def limit_of(model: ResidentModel, image_dir: Path, names: list[str], summary: Summary) -> dict[str, float]:
-    """Seconds a picture of decoding alone, of the network alone, and what they come to together."""
-    parts = bound(model, image_dir, names, summary.batch_size.value, summary.workers.value)
-    return {**parts, "bound": seconds_of(parts, model.device.value)}
+def ours_with(precision: str, engine: str) -> Contender:
+    """Ours in one precision with one engine."""
+    prepare = partial(ours, precision, engine)
+    return Contender(prepare, possible=partial(runs_here, precision, engine), keeps=engine != EAGER)
 
 
-CONTENDERS = {
+OTHERS = {
     "default script": Contender(partial(step, "default")),
     "article's final script": Contender(partial(step, "half precision")),
-    "DataLoader, FP32": Contender(partial(dataloader, "fp32"), has_worker_processes=True),
-    "DataLoader, half": Contender(partial(dataloader, "half"), has_worker_processes=True),
-    "transformers pipeline, FP32": Contender(partial(transformers_pipeline, "fp32"), names_whole_pictures_only=True),
-    "transformers pipeline, half": Contender(partial(transformers_pipeline, "half"), names_whole_pictures_only=True),
-    "ModelScope's way, FP32": Contender(modelscope_way, names_whole_pictures_only=True),
-    "ours": Contender(partial(ours, False)),
-    "ours, compiled": Contender(partial(ours, True)),
+    "DataLoader, FP32": Contender(partial(dataloader, "fp32"), worker_processes=True),
+    "DataLoader, half": Contender(partial(dataloader, "half"), worker_processes=True),
+    "transformers pipeline, FP32": Contender(partial(transformers_pipeline, "fp32"), TAGGERS),
+    "transformers pipeline, half": Contender(partial(transformers_pipeline, "half"), TAGGERS),
+    "ModelScope's way, FP32": Contender(modelscope_way, ("resnest101",)),
+    "OpenVINO, one by one": openvino_loop(openvino_loops.one_by_one),
+    "OpenVINO, AsyncInferQueue": openvino_loop(openvino_loops.queue),
 }
-DEFAULT = "default script"
+# One line a precision and engine; which of them a machine has is decided there.
+OURS = {
+    "ours, FP32": ours_with("fp32", EAGER),
+    "ours, FP32, compiled": ours_with("fp32", COMPILED),
+    "ours, FP32, OpenVINO": ours_with("fp32", OPENVINO),
+    "ours, half": ours_with(HALF, EAGER),
+    "ours, half, compiled": ours_with(HALF, COMPILED),
+}
+CONTENDERS = OTHERS | OURS
+DEFAULT, OURS_IN_FP32 = "default script", "ours, FP32"
 REFERENCE = {"resident step": Contender(partial(step, "resident"))}  # tags as the default script does, in less time
+AS_IT_COMES = {"ours, nothing set": Contender(nothing_set, keeps=True)}

@@ -9,15 +9,26 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wanwu_nb.hardware import environment
-
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+OPENVINO_CACHE = "BENCHMARKS_OPENVINO"  # environment variable: where OpenVINO's own loops keep what they made
+HELD_TO_AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}  # environment: what engines heed
 LAST_WORDS = 3_000  # characters of a failed child's standard error that are shown
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that ended well: its answer, when it was started (seconds since 1970), and how long it took."""
+
+    answer: Any
+    started: float
+    seconds: float
 
 
 def command_line(description: str | None, record: str = "JSON file for the figures") -> argparse.ArgumentParser:
@@ -26,6 +37,14 @@ def command_line(description: str | None, record: str = "JSON file for the figur
     parser.add_argument("--record", type=Path, help=record)
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     return parser
+
+
+def positive(text: str) -> int:
+    """Returns the number that an option was given. Raises argparse's error for one below 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least one")
+    return number
 
 
 def answer(result: Any) -> None:
@@ -40,14 +59,40 @@ def run_child(
 
     `variables` are added to the environment. Raises RuntimeError, with what the child last said, where it fails.
     """
+    return finished(["-m", module, "--child", *arguments], variables, checkout).answer
+
+
+def finished(
+    arguments: Sequence[str | Path], variables: Mapping[str, str] | None = None, checkout: Path = ROOT
+) -> Finished:
+    """Run `python ARGUMENTS…` in `checkout`, and return its answer and how long it took, from start to end.
+
+    `variables` are added to the environment. Raises RuntimeError, with what the process last said, where it fails.
+    """
     words = [str(argument) for argument in arguments]
-    command = [sys.executable, "-m", module, "--child", *words]
+    command = [sys.executable, *words]
+    started, clock = time.time(), time.perf_counter()
     done = subprocess.run(command, cwd=checkout, env=surroundings(variables), capture_output=True, text=True)
+    seconds = time.perf_counter() - clock
     if done.returncode:
-        what = " ".join(words)
-        raise RuntimeError(f"{module} failed on {what}:\n{done.stderr[-LAST_WORDS:]}")
+        what = " ".join(word for word in words if word not in ("-m", "-P", "--child"))
+        raise RuntimeError(f"{what} failed:\n{done.stderr[-LAST_WORDS:]}")
     last_line = done.stdout.splitlines()[-1]
-    return json.loads(last_line)
+    return Finished(json.loads(last_line), started, seconds)
+
+
+def caches(folder: Path) -> dict[str, str]:
+    """Returns the environment variables that keep what engines prepare, ours and others', below a folder."""
+    from wanwu_nb.engines.cache import FOLDER as ENGINES
+    from wanwu_nb.process import INDUCTOR_CACHE
+
+    for name in ("openvino", "inductor"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return {
+        ENGINES: str(folder / "engines"),
+        OPENVINO_CACHE: str(folder / "openvino"),
+        INDUCTOR_CACHE: str(folder / "inductor"),
+    }
 
 
 def surroundings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -57,10 +102,27 @@ def surroundings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def write_record(path: Path, figures: Mapping[str, Any]) -> None:
     """Write a benchmark's figures, and the machine and versions they were measured with, as JSON."""
-    record = {**figures, "environment": environment()}
+    record = {**figures, "environment": machine_here()}
     text = json.dumps(record, indent=1, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def machine_here() -> dict[str, str | int]:
+    """Returns the machine and versions; of the instructions those that engines may use."""
+    from wanwu_nb.hardware import environment  # here: a child whose memory is measured may want no torch
+
+    machine = environment()
+    if held_to_avx2():
+        machine["instructions"] = "held to AVX2"
+    return machine
+
+
+def held_to_avx2() -> bool:
+    """Returns whether the environment holds engines to AVX2. torch and OpenVINO then still see what the processor has,
+    and would choose bfloat16 where there are no instructions left for it.
+    """
+    return all(os.environ.get(name) == value for name, value in HELD_TO_AVX2.items())
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -18,9 +18,13 @@ BATCH_SIZE = 8
 
 @dataclass(frozen=True)
 class Ready:
-    """A contender that has loaded and warmed up: `run` is what is timed; `limit` measures what no loop gets below."""
+    """A contender that has loaded: it warms up apart from the clock, where it is told to, and `run` does the job.
+
+    `limit` measures what no loop gets below.
+    """
 
     run: Callable[[], object]
+    warm_up: Callable[[], object]
     limit: Callable[[], dict[str, float]] | None = None
 
 

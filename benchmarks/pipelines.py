@@ -15,11 +15,12 @@ from wanwu_nb.detections import Detections
 from wanwu_nb.method.job import Job
 from wanwu_nb.method.script import write
 from wanwu_nb.results import result_record
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
 
 from .jobs import BATCH_SIZE, Ready, dtype_of, job_of
 
 TOP_K = 5  # what the transformers pipeline gives by default
+ARCHITECTURES = {"resnest101": "resnest101e", "everyday": "tf_efficientnet_lite0"}  # timm's, by workload
 
 
 def transformers_pipeline(precision: str, folder: Path, pictures: list[Path], output: Path) -> Ready:
@@ -27,19 +28,19 @@ def transformers_pipeline(precision: str, folder: Path, pictures: list[Path], ou
     from transformers import TimmWrapperImageProcessor, pipeline
 
     job = job_of(folder, pictures, output)
+    architecture = ARCHITECTURES[folder.name]
     data = {
         "input_size": (3, 224, 224),
         "crop_pct": 0.875,
-        "interpolation": "bilinear",
+        "interpolation": job.spec.interpolation,
         "mean": job.spec.mean,
         "std": job.spec.std,
     }
-    class_ids = {label: class_id for class_id, label in job.labels.items()}
-    model = transformers_model(job, data, class_ids)
+    model = transformers_model(job, architecture, data)
     pipe = pipeline(
         "image-classification",
         model=model.to(dtype_of(precision, job)).eval(),
-        image_processor=TimmWrapperImageProcessor(data, "resnest101e"),
+        image_processor=TimmWrapperImageProcessor(data, architecture),
         device=job.device,
         batch_size=BATCH_SIZE,
     )
@@ -48,21 +49,22 @@ def transformers_pipeline(precision: str, folder: Path, pictures: list[Path], ou
     def run(pictures: list[Path]) -> None:
         answers = pipe([str(path) for path in pictures], top_k=TOP_K)
         for path, answer in zip(pictures, answers, strict=True):
-            labels = [tag["label"] for tag in answer]
+            ids = [int(tag["label"]) for tag in answer]
             scores = [tag["score"] for tag in answer]
-            ids = [class_ids[label] for label in labels]
+            labels = [job.labels[class_id] for class_id in ids]
             write_tags(output, path.name, sizes[path], labels, ids, scores)
 
-    run(pictures[:BATCH_SIZE])
-    return Ready(partial(run, pictures))
+    return Ready(partial(run, pictures), partial(run, pictures[:BATCH_SIZE]))
 
 
-def transformers_model(job: Job, data: dict[str, Any], class_ids: dict[str, int]) -> Any:
-    """The network of `job` as transformers has it."""
+def transformers_model(job: Job, architecture: str, data: dict[str, Any]) -> Any:
+    """The network of `job` as transformers has it, its labels the class ids: names need not be unique."""
     from transformers import TimmWrapperConfig, TimmWrapperForImageClassification
 
+    labels = {class_id: str(class_id) for class_id in job.labels}
+    class_ids = {label: class_id for class_id, label in labels.items()}
     config = TimmWrapperConfig(
-        architecture="resnest101e", do_pooling=False, pretrained_cfg=data, id2label=job.labels, label2id=class_ids
+        architecture=architecture, do_pooling=False, pretrained_cfg=data, id2label=labels, label2id=class_ids
     )
     model = TimmWrapperForImageClassification(config)
     model.timm_model.load_state_dict(weights_of(job))
@@ -95,8 +97,7 @@ def modelscope_way(folder: Path, pictures: list[Path], output: Path) -> Ready:
             label = lines[class_id].split("\t")[1]
             write_tags(output, path.name, photo.size, [label], [class_id], [logits.max().item()])
 
-    run(pictures[:2])
-    return Ready(partial(run, pictures))
+    return Ready(partial(run, pictures), partial(run, pictures[:2]))
 
 
 def modelscope_network(job: Job) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Write the figures of README.md and docs/speed.md anew from the records: `python -m benchmarks.readme`.
+"""Write the figures of README.md and of docs/ anew from the records: `python -m benchmarks.readme`.
 
 Every table names the machine it was measured on, and none is made from the records of two.
 """
@@ -18,11 +18,12 @@ from .harness import RESULTS, ROOT, machine_of, one_machine, read_record
 
 Record = dict[str, Any]
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md", ROOT / "docs" / "results.md")
 CHART = ROOT / "docs" / "speed.png"
 TITLES = {
     "resnest101": "ResNeSt-101, 54,092 classes, 629 MB, at 224",
     "demo": "the demo detector, 5 MB, at 640",
+    "everyday": "the everyday tagger, EfficientNet-Lite0, 19 MB, at 224",
     "retinanet": "RetinaNet, ResNet-50, at 640",
 }
 SPEED_HEADINGS = (
@@ -53,7 +54,11 @@ def pages(results: Path = RESULTS) -> dict[Path, str]:
         "choices": choices(read_record(results / "choices.json")),
         "scaled decoding": scaled_decoding(read_record(results / "scaled_decoding.json")),
         "clock": clock(read_record(results / "clock.json")),
+        "exports": exports(read_record(results / "exports.json")),
     }
+    first = results / "first_picture.json"
+    if first.exists():
+        figures["first picture"] = first_picture(read_record(first))
     texts = {}
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
@@ -93,9 +98,7 @@ def speed_table(record: Record) -> str:
 
 
 def speed_row(row: Record) -> list[str]:
-    name = row["contender"]
-    if is_ours(row):
-        name = f"**{name}**"
+    name = in_bold_if_ours(row["contender"])
     agreement = ""
     if row["agreement"] is not None:
         agreement = f"{row['agreement']:.1%}"
@@ -109,8 +112,11 @@ def speed_row(row: Record) -> list[str]:
     return [name, milliseconds, rate, times, agreement, efficiency, memory]
 
 
-def is_ours(row: Record) -> bool:
-    contender: str = row["contender"]
+def in_bold_if_ours(contender: str) -> str:
+    return f"**{contender}**" if is_ours(contender) else contender
+
+
+def is_ours(contender: str) -> bool:
     return contender.startswith("ours")
 
 
@@ -147,6 +153,21 @@ def choices(record: Record) -> str:
     return on_its_machine(table(["ms a picture", *workloads], rows), choices=record)
 
 
+def first_picture(record: Record) -> str:
+    """Seconds until one picture, and until all, are tagged: a table a workload, under the machine's name."""
+    count = record["pictures"]
+    headings = ["", "first picture, s", "second process", f"all {count}, s", "second process"]
+    tables = []
+    for workload, figures in record["workloads"].items():
+        rows = []
+        for name, processes in figures["seconds"].items():
+            first, second = processes["first"], processes["second"]
+            seconds = first["first_picture"], second["first_picture"], first["whole"], second["whole"]
+            rows.append([in_bold_if_ours(name), *[f"{each:.1f}" for each in seconds]])
+        tables.append(f"{TITLES[workload]} · {machine_of(record)}:\n\n{table(headings, rows)}")
+    return "\n\n".join(tables)
+
+
 def share_saved(compiling: Record) -> float:
     share: float = 1 - compiling["batch_compiled"] / compiling["batch_eager"]
     return share
@@ -172,6 +193,15 @@ def clock(record: Record) -> str:
         stages = spread(figures["stages_of_wall"])
         rows.append([workload, f"{figures['share']:.3%}", with_clock, stages])
     return on_its_machine(table(headings, rows), clock=record)
+
+
+def exports(record: Record) -> str:
+    """What exporting many pictures takes, and a night with nothing new."""
+    parts = []
+    for kinds, figure in record["exports"].items():
+        parts.append(f"{kinds.replace(',', ', ')} {figure['seconds']:.0f} s and {figure['peak_mb']:.0f} MB of memory")
+    night = f"A night with nothing new takes {record['night_seconds']:.1f} s, the run and its tables together."
+    return f"On {machine_of(record)}, of {record['pictures']:,} pictures: {'; '.join(parts)}. {night}"
 
 
 def spread(values: Sequence[float]) -> str:
@@ -201,7 +231,7 @@ def line(cells: Sequence[str]) -> str:
 def chart(records: Sequence[Record]) -> Figure:
     """Pictures a second, a panel a workload, each with its machine."""
     style()
-    figure, panels = plt.subplots(1, len(records), figsize=(11, 3.2), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(1, len(records), figsize=(5.5 * len(records), 4), layout="constrained", squeeze=False)
     for panel, record in zip(panels[0], records, strict=True):
         draw_panel(panel, record)
     return figure
@@ -212,7 +242,7 @@ def draw_panel(panel: Axes, record: Record) -> None:
     rows = record["rows"][::-1]
     names = [row["contender"] for row in rows]
     rates = [row["pictures_per_second"] for row in rows]
-    colours = [COLOURS[0] if is_ours(row) else GREY for row in rows]
+    colours = [COLOURS[0] if is_ours(row["contender"]) else GREY for row in rows]
     bars = panel.barh(names, rates, color=colours)
     panel.bar_label(bars, [f"{row['times_default']:.1f}×" for row in rows], padding=3)
     panel.set_xlim(0, max(rates) * 1.15)

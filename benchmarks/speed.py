@@ -3,8 +3,10 @@
     python -m benchmarks.speed [--full] [--record FOLDER]
 
 Every contender goes once over all distinct pictures, which also gives its agreement with the default script, and then
-again, interleaved with the others, over fewer. Times are medians; loading, compiling and warming up stand apart. The
-default script is timed on eight pictures; for agreement, it is run with the model loaded once.
+again, interleaved with the others, over fewer. Times are medians; loading, preparing and warming up stand apart. The
+default script is timed on eight pictures; for agreement, it is run with the model loaded once, in FP32. Ours, in
+each precision and with each engine that this machine has, are compared with our own FP32 as well: what then differs is
+not the decoding. What engines prepare is kept for the benchmark alone, and no longer than it runs.
 """
 
 import resource
@@ -18,14 +20,14 @@ from typing import Any
 import torch
 
 from wanwu_nb.agreement import Share, agreement
-from wanwu_nb.hardware import environment, usable_cores
+from wanwu_nb.hardware import usable_cores
 from wanwu_nb.measure import Spread, peak_memory
 from wanwu_nb.results import read_result
 
 from . import harness
-from .contenders import CONTENDERS, DEFAULT, REFERENCE, Contender
+from .contenders import CONTENDERS, DEFAULT, OURS, OURS_IN_FP32, REFERENCE, Contender
 from .jobs import Ready
-from .workloads import PICTURES, WORKLOADS, pictures
+from .workloads import PICTURES, USUAL, WORKLOADS, pictures
 
 DEFAULT_COUNT, QUICK_COUNT = 8, 64
 FULL_REPEATS, REPEATS = 7, 3
@@ -44,6 +46,8 @@ class Row:
     peak_mb: float
     agreement: float | None
     agreement_95: tuple[float, float] | None
+    agreement_ours: float | None = None  # with ours, eager in FP32
+    agreement_ours_95: tuple[float, float] | None = None
     bound_ms: float | None = None
     efficiency: float | None = None
 
@@ -58,7 +62,7 @@ def main() -> None:
         harness.answer(measure(workload, contender, int(count), Path(output)))
         return
     repeats, quick = REPEATS, QUICK_COUNT
-    workloads = options.workloads or ["resnest101", "demo"]
+    workloads = options.workloads or list(USUAL)
     if options.full:
         repeats, quick = FULL_REPEATS, PICTURES
         workloads = options.workloads or list(WORKLOADS)
@@ -77,6 +81,7 @@ def measure(workload: str, name: str, count: int, output: Path) -> Run:
     """One contender: seconds a picture, peak memory, and of ours the limits, measured before and after."""
     contender = (CONTENDERS | REFERENCE)[name]
     ready = contender.prepare(WORKLOADS[workload].folder(), pictures(count), output)
+    ready.warm_up()
     before = limits(ready)
     started = time.perf_counter()
     ready.run()
@@ -100,7 +105,7 @@ def limits(ready: Ready) -> dict[str, float]:
 def peak_of(contender: Contender) -> float:
     """MB of this process at its peak, and of its workers, each taken as large as the largest."""
     peak = peak_memory()
-    if contender.has_worker_processes:
+    if contender.worker_processes:
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         peak += usable_cores() * largest
     return peak
@@ -111,35 +116,41 @@ def peak_of(contender: Contender) -> float:
 
 def compare(workload: str, repeats: int, quick: int) -> dict[str, Any]:
     """All contenders on one workload, interleaved: what each took, and how far it agrees with the default script."""
-    names = contenders_for(WORKLOADS[workload].folder())  # the folder is made before any clock starts
+    WORKLOADS[workload].folder()  # made before any clock starts
+    names = contenders_for(workload)
     runs: dict[str, list[Run]] = {name: [] for name in names}
-    agreements: dict[str, Share | None] = {}
     with tempfile.TemporaryDirectory() as parent:
-        reference = Path(parent) / "reference"
+        caches = harness.caches(Path(parent) / "caches")
         for name in REFERENCE:
-            run_child(workload, name, PICTURES, reference)
+            run_child(workload, name, PICTURES, Path(parent) / name, caches)
         for repeat in range(repeats):
             for name in names:
                 count = count_for(name, repeat, quick)
-                output = Path(parent) / f"{name} {repeat}"
-                run = run_child(workload, name, count, output)
+                output = Path(parent) / (name if repeat == 0 else f"{name} {repeat}")
+                run = run_child(workload, name, count, output, caches)
                 runs[name].append(run)
-                if count == PICTURES and name not in agreements:
-                    agreements[name] = agreement_of(reference, output)
                 print(f"{workload} · {name} · {1000 * run['seconds']:.1f} ms a picture", flush=True)
+        agreements = agreements_of(names, Path(parent))
     default = median_seconds(runs[DEFAULT])
-    rows = [asdict(row_of(name, runs[name], default, agreements.get(name))) for name in names]
+    rows = [asdict(row_of(name, runs[name], default, **agreements[name])) for name in names]
     return {"workload": workload, "rows": rows, "runs": runs}
 
 
-def contenders_for(folder: Path) -> list[str]:
-    """Those that can run the model of this folder."""
-    whole_pictures = (folder / "meta_info.txt").exists()  # ModelScope's labels: no boxes
-    names = []
-    for name, contender in CONTENDERS.items():
-        if whole_pictures or not contender.names_whole_pictures_only:
-            names.append(name)
-    return names
+def contenders_for(workload: str) -> list[str]:
+    """Those that can run this workload on this machine."""
+    return [name for name, contender in CONTENDERS.items() if contender.can_run(workload)]
+
+
+def agreements_of(names: list[str], outputs: Path) -> dict[str, dict[str, Share | None]]:
+    """What each contender said of all pictures, compared: with the reference, and ours with ours in FP32."""
+    (reference,) = REFERENCE
+    agreements: dict[str, dict[str, Share | None]] = {name: {} for name in names}
+    for name in names:
+        if name != DEFAULT:  # it goes over a few
+            agreements[name]["share"] = agreement_of(outputs / reference, outputs / name)
+        if name in OURS and name != OURS_IN_FP32:
+            agreements[name]["share_ours"] = agreement_of(outputs / OURS_IN_FP32, outputs / name)
+    return agreements
 
 
 def count_for(name: str, repeat: int, quick: int) -> int:
@@ -151,18 +162,18 @@ def count_for(name: str, repeat: int, quick: int) -> int:
     return quick
 
 
-def run_child(workload: str, name: str, count: int, output: Path) -> Run:
-    run: Run = harness.run_child("benchmarks.speed", [workload, name, str(count), output])
+def run_child(workload: str, name: str, count: int, output: Path, caches: dict[str, str]) -> Run:
+    run: Run = harness.run_child("benchmarks.speed", [workload, name, str(count), output], caches)
     return run
 
 
 def agreement_of(reference: Path, output: Path) -> Share | None:
     """How far the results of two contenders agree over all pictures."""
     pairs = []
-    for path in pictures():
+    for path in pictures(PICTURES):
         expected, actual = read_result(reference, path.name), read_result(output, path.name)
         pairs.append((expected.objects, actual.objects))
-    return agreement(pairs)
+    return agreement(pairs, by_id=True)
 
 
 def median_seconds(runs: list[Run]) -> float:
@@ -170,12 +181,11 @@ def median_seconds(runs: list[Run]) -> float:
     return seconds
 
 
-def row_of(name: str, runs: list[Run], default: float, share: Share | None) -> Row:
+def row_of(
+    name: str, runs: list[Run], default: float, share: Share | None = None, share_ours: Share | None = None
+) -> Row:
     """`default`: seconds a picture of the default script."""
     median, low, high = Spread.of([run["seconds"] for run in runs])
-    agreed, agreed_95 = None, None
-    if share is not None:
-        agreed, agreed_95 = share.value, (share.low, share.high)
     bound_ms, efficiency = None, None
     if "bound" in runs[0]:
         bound_ms = 1000 * statistics.median(run["bound"] for run in runs)
@@ -187,25 +197,37 @@ def row_of(name: str, runs: list[Run], default: float, share: Share | None) -> R
         pictures_per_second=1 / median,
         times_default=default / median,
         peak_mb=max(run["peak_mb"] for run in runs),
-        agreement=agreed,
-        agreement_95=agreed_95,
+        agreement=value_of(share),
+        agreement_95=interval_of(share),
+        agreement_ours=value_of(share_ours),
+        agreement_ours_95=interval_of(share_ours),
         bound_ms=bound_ms,
         efficiency=efficiency,
     )
 
 
+def value_of(share: Share | None) -> float | None:
+    return None if share is None else share.value
+
+
+def interval_of(share: Share | None) -> tuple[float, float] | None:
+    return None if share is None else (share.low, share.high)
+
+
 def table(figures: dict[str, Any]) -> str:
     """For people: a line a contender, under the machine's name."""
-    machine = harness.machine_of({"environment": environment()})
-    titles = f"{'':28s}{'ms/picture':>11s}{'from to':>16s}{'× default':>11s}{'MB':>8s}{'agrees':>9s}{'of bound':>10s}"
+    machine = harness.machine_of({"environment": harness.machine_here()})
+    times = f"{'ms/picture':>11s}{'from to':>16s}{'× default':>11s}"
+    titles = f"{'':28s}{times}{'MB':>8s}{'agrees':>9s}{'own FP32':>10s}{'of bound':>10s}"
     lines = [f"\n{figures['workload']}, {machine}", titles]
     for row in figures["rows"]:
         low, high = row["ms_from_to"]
         from_to = f"{low:.1f} {high:.1f}"
         agreed = percent(row["agreement"], 2)
+        own = percent(row["agreement_ours"], 2)
         of_bound = percent(row["efficiency"], 1)
         times = f"{row['ms']:11.1f}{from_to:>16s}{row['times_default']:11.1f}"
-        lines.append(f"{row['contender']:28s}{times}{row['peak_mb']:8.0f}{agreed:>9s}{of_bound:>10s}")
+        lines.append(f"{row['contender']:28s}{times}{row['peak_mb']:8.0f}{agreed:>9s}{own:>10s}{of_bound:>10s}")
     return "\n".join(lines)
 
 

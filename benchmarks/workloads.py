@@ -3,17 +3,17 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from platformdirs import user_cache_path
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from wanwu_nb.checkpoints import DEMO_FOLDER, DemoDetector
+from wanwu_nb.checkpoints import DEMO_FOLDER, Contract, DemoDetector, open_checkpoint
 from wanwu_nb.decoding import decode
 from wanwu_nb.demo import demo_folder
 from wanwu_nb.fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec, fit
@@ -58,6 +58,19 @@ def make_demo(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     network = DemoDetector(len(labels)).eval()
     network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    pickle_network(network, folder)
+
+
+def make_everyday(folder: Path) -> None:
+    """The everyday tagger, EfficientNet-Lite0 in FP32, as a model folder."""
+    checkpoint = open_checkpoint("everyday")
+    assert isinstance(checkpoint.network, Contract)
+    network = checkpoint.network.network.float().eval()
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    description = {"architecture": checkpoint.architecture, "input": asdict(checkpoint.spec)}
+    (folder / "model.json").write_text(json.dumps(description))
+    write_labels(folder, checkpoint.labels)
     pickle_network(network, folder)
 
 
@@ -147,9 +160,13 @@ def make_retinanet(folder: Path) -> None:
 def number_labels(folder: Path, count: int) -> dict[int, str]:
     """Labels that are numbers, as the folder's labels file."""
     labels = {class_id: f"标签{class_id}" for class_id in range(count)}
+    write_labels(folder, labels)
+    return labels
+
+
+def write_labels(folder: Path, labels: dict[int, str]) -> None:
     text = json.dumps(labels, ensure_ascii=False)
     (folder / "labels_zh.json").write_text(text, encoding="utf-8")
-    return labels
 
 
 def pickle_network(network: nn.Module, folder: Path) -> None:
@@ -160,5 +177,7 @@ def pickle_network(network: nn.Module, folder: Path) -> None:
 WORKLOADS = {
     "resnest101": Workload("resnest101", make_resnest),
     "demo": Workload("demo", make_demo),
+    "everyday": Workload("everyday", make_everyday),
     "retinanet": Workload("retinanet", make_retinanet),
 }
+USUAL = ("resnest101", "demo", "everyday")  # what is measured where nothing else is asked for

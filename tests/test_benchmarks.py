@@ -3,24 +3,44 @@
 import importlib
 import inspect
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import ExifTags, Image
 
-from benchmarks import choices, compare_trees, contenders, harness, pipelines, readme, scaled_decoding, speed, workloads
-from wanwu_nb import running
+from benchmarks import (
+    choices,
+    compare_trees,
+    contenders,
+    first_picture,
+    harness,
+    instructions,
+    openvino_loops,
+    ours,
+    pipelines,
+    ratios,
+    readme,
+    scaled_decoding,
+    speed,
+    workloads,
+)
+from wanwu_nb import ResidentModel, running
+from wanwu_nb.agreement import Share, agreement
+from wanwu_nb.engines import OPENVINO, cache
 from wanwu_nb.finding import find_images
 from wanwu_nb.fitting import InputSpec
+from wanwu_nb.hardware import Choice
 from wanwu_nb.images import read
-from wanwu_nb.quality import agreement
 from wanwu_nb.results import read_result
 from wanwu_nb.threads import reading_threads
 from wanwu_nb.tuning import Plan
@@ -52,7 +72,9 @@ def test_every_generated_table_names_its_machine():
                 line_above = text[: text.index(table)].splitlines()[-2]
                 assert re.search(r"\d+ cores of \w+", line_above), f"{path.name}: {line_above}"
                 tables += 1
-    assert tables == 5
+    speeds = len(readme.speed_records("cpu")) + len(readme.speed_records("gpu"))
+    firsts = sum(page.read_text().count("| first picture, s |") for page in readme.PAGES)
+    assert tables == speeds + firsts + 3
 
 
 @pytest.mark.parametrize(
@@ -130,8 +152,37 @@ def test_a_child_answers_in_its_last_line(tmp_path):
 
 def test_a_child_that_fails_says_why(tmp_path):
     tree = checkout(tmp_path / "tree", "broken", 'raise SystemExit("no such model")\n')
-    with pytest.raises(RuntimeError, match=r"benchmarks\.broken failed on demo ours:\nno such model"):
+    with pytest.raises(RuntimeError, match=r"benchmarks\.broken demo ours failed:\nno such model"):
         harness.run_child("benchmarks.broken", ["demo", "ours"], checkout=tree)
+
+
+def test_a_process_is_timed_from_its_start_to_its_end(tmp_path):
+    tree = checkout(tmp_path / "tree", "slow", "import time\ntime.sleep(0.5)\nprint(7)\n")
+    before = time.time()
+    process = harness.finished(["-m", "benchmarks.slow"], checkout=tree)
+    assert process.answer == 7
+    assert process.started >= before
+    assert 0.5 <= process.seconds <= time.time() - before
+
+
+def test_a_record_of_engines_held_to_avx2_says_so(tmp_path, monkeypatch):
+    for name, value in harness.HELD_TO_AVX2.items():
+        assert not harness.held_to_avx2()
+        monkeypatch.setenv(name, value)
+    harness.write_record(tmp_path / "record.json", {})
+    assert "(held to AVX2)" in harness.machine_of(harness.read_record(tmp_path / "record.json"))
+
+
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx2"), reason="no AVX2")
+def test_every_engine_heeds_what_holds_it_to_avx2():
+    told = instructions.ask(harness.HELD_TO_AVX2)
+    assert set(told) == {"torch", "torch compiled", "oneDNN, for torch", "OpenVINO"}
+    assert instructions.not_held(told) == {}
+
+
+@pytest.mark.parametrize("words", ["avx512 avx512_vnni", "Intel AVX-512", "brgconv_avx2_f32, brgconv_avx512_f32", ""])
+def test_an_engine_that_uses_more_or_says_nothing_is_told(words):
+    assert instructions.not_held({"torch": "AVX2", "other": words}) == {"other": words}
 
 
 def test_a_record_holds_figures_and_machine(tmp_path):
@@ -162,8 +213,6 @@ def test_the_threads_without_our_care_have_teams():
 
 
 def torch_threads() -> int:
-    import torch
-
     return torch.get_num_threads()
 
 
@@ -248,19 +297,81 @@ def reference(demo_workload, three, tmp_path_factory) -> Path:
     return output
 
 
-@pytest.mark.parametrize("name", ["DataLoader, FP32", "ours"])
-def test_a_contender_writes_whole_results_that_agree(name, demo_workload, three, reference, tmp_path):
-    ready = contenders.CONTENDERS[name].prepare(demo_workload, three, tmp_path)
+OPENVINO_LOOPS = ["OpenVINO, one by one", "OpenVINO, AsyncInferQueue"]
+
+
+@pytest.mark.parametrize("name", ["DataLoader, FP32", *OPENVINO_LOOPS, "ours, FP32", "ours, FP32, OpenVINO"])
+def test_a_contender_writes_whole_results_that_agree(name, demo_workload, three, reference, tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "engines"))
+    ready = contenders.CONTENDERS[name].prepare(demo_workload, three, tmp_path / "tags")
     ready.run()
     pairs = []
     for path in three:
-        expected, result = read_result(reference, path.name), read_result(tmp_path, path.name)
+        expected, result = read_result(reference, path.name), read_result(tmp_path / "tags", path.name)
         assert (result.image, result.width, result.height) == (path.name, 1920, 1080)
         pairs.append((expected.objects, result.objects))
-    assert agreement(pairs).value > 0.9
-    if name == "ours":
+    assert agreement(pairs, by_id=True).value > 0.9
+    if name.startswith("ours"):
         limits = speed.limits(ready)
         assert limits["bound"] >= max(limits["decode"], limits["forward"]) > 0
+
+
+def test_openvinos_own_loop_keeps_for_its_next_process_what_it_made(demo_workload, three, tmp_path, monkeypatch):
+    monkeypatch.setenv(harness.OPENVINO_CACHE, str(tmp_path))
+    prepare = contenders.CONTENDERS["OpenVINO, one by one"].prepare
+    prepare(demo_workload, three, tmp_path / "first").run()
+    monkeypatch.setattr(openvino_loops, "convert", None)  # the second converts nothing
+    prepare(demo_workload, three, tmp_path / "second").run()
+    for path in three:
+        first, second = read_result(tmp_path / "first", path.name), read_result(tmp_path / "second", path.name)
+        assert first.objects == second.objects
+
+
+def test_an_engine_is_measured_or_the_benchmark_stops(demo_workload, three, tmp_path, monkeypatch):
+    monkeypatch.setattr(ours, "make_ready", lambda *_: None)
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "engines"))
+    ready = ours.ours("fp32", OPENVINO, demo_workload, three, tmp_path / "tags")
+    with pytest.raises(RuntimeError, match="OpenVINO was asked for, and torch eager ran: "):
+        ready.run()
+
+
+def test_an_engine_is_measured_where_it_is_no_faster_too(demo_workload, three, tmp_path, monkeypatch):
+    monkeypatch.setattr("wanwu_nb.preparing.seconds_in_turn", lambda *_: (1.0, 2.0))
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "engines"))
+    ready = ours.ours("fp32", OPENVINO, demo_workload, three, tmp_path / "tags")
+    ready.run()
+    ready.run()
+
+
+def test_half_is_a_row_where_there_are_instructions_for_it(monkeypatch):
+    monkeypatch.setattr(ours, "choose_precision", lambda asked, device: choice_of("bf16"))
+    monkeypatch.setattr(ours, "choose_device", lambda: choice_of("cpu"))
+    rows = [name for name in contenders.OURS if contenders.CONTENDERS[name].can_run("demo")]
+    assert rows == list(contenders.OURS)
+    for name, value in harness.HELD_TO_AVX2.items():
+        monkeypatch.setenv(name, value)
+    assert speed.contenders_for("demo")[-3:] == ["ours, FP32", "ours, FP32, compiled", "ours, FP32, OpenVINO"]
+    monkeypatch.undo()
+    monkeypatch.setattr(ours, "choose_precision", lambda asked, device: choice_of("fp32"))
+    assert "ours, half" not in speed.contenders_for("demo")
+
+
+def choice_of(value: str) -> Choice:
+    return Choice(value, "for the test")
+
+
+def test_ways_for_whole_pictures_are_no_contenders_for_boxes():
+    assert "transformers pipeline, FP32" not in speed.contenders_for("demo")
+    assert "transformers pipeline, FP32" in speed.contenders_for("everyday")
+    assert "ModelScope's way, FP32" not in speed.contenders_for("everyday")
+
+
+def test_the_everyday_workload_is_the_everyday_tagger(photograph, tmp_path):
+    workloads.make_everyday(tmp_path)
+    ours, everyday = ResidentModel.load(tmp_path, device="cpu"), ResidentModel.load("everyday", device="cpu")
+    assert ours.checkpoint.spec == everyday.checkpoint.spec
+    assert ours.predict([photograph])[0].tags == everyday.predict([photograph])[0].tags
+    assert (tmp_path / "pickled" / "module.pth").exists()
 
 
 def test_a_whole_pictures_tags_are_written_like_everybodys(tmp_path):
@@ -272,7 +383,9 @@ def test_a_whole_pictures_tags_are_written_like_everybodys(tmp_path):
 
 def test_a_row_is_made_of_medians():
     runs = [{"seconds": seconds, "peak_mb": 100 * seconds, "bound": 1.0} for seconds in (2.0, 4.0, 1.0)]
-    row = speed.row_of("ours", runs, default=8.0, share=None)
+    row = speed.row_of("ours", runs, default=8.0, share_ours=Share(9, 10, 0.6, 0.98))
+    assert (row.agreement, row.agreement_95) == (None, None)
+    assert (row.agreement_ours, row.agreement_ours_95) == (0.9, (0.6, 0.98))
     assert (row.ms, row.ms_from_to, row.times_default) == (2000.0, (1000.0, 4000.0), 4.0)
     assert (row.peak_mb, row.bound_ms, row.efficiency) == (400.0, 1000.0, 0.5)
 
@@ -310,29 +423,163 @@ def test_scaled_decoding_tags_with_the_packages_tagger(model, three, monkeypatch
     assert tags == [detections.tags for detections in model.predict(three)]
 
 
+# --- the first picture ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def processes(monkeypatch, tmp_path):
+    """What a benchmark starts, and none of it runs: each process takes 9 s, and writes after 2 and 3 s."""
+    names = ["a.jpg", "b.jpg"]
+    monkeypatch.setattr(first_picture, "pictures", lambda count: [Path(name) for name in names[:count]])
+    monkeypatch.setattr(first_picture.WORKLOADS["demo"].__class__, "folder", lambda self: tmp_path)
+    started = []
+
+    def finished(arguments, variables):
+        started.append((arguments[-3], Path(variables[cache.FOLDER]), list(Path(variables[cache.FOLDER]).glob("*"))))
+        Path(variables[cache.FOLDER]).mkdir(exist_ok=True)
+        (Path(variables[cache.FOLDER]) / "built").touch()
+        (arguments[-1] / "images").mkdir(parents=True)
+        for name, seconds in zip(names, (3, 2), strict=True):
+            path = arguments[-1] / "images" / f"{name}.json"
+            path.touch()
+            os.utime(path, (1000 + seconds, 1000 + seconds))
+        return harness.Finished(arguments[-3], 1000.0, 9.0)
+
+    monkeypatch.setattr(harness, "finished", finished)
+    return started
+
+
+def test_the_first_picture_is_the_one_that_is_written_first(processes):
+    figures = first_picture.compare("demo", ["default script"], 1, 2)
+    assert figures["seconds"]["default script"]["second"] == {"first_picture": 2.0, "whole": 9.0}
+    assert "default script" in first_picture.table("demo", figures, 2)
+
+
+def test_the_second_process_finds_what_the_first_left_and_the_next_pair_nothing(processes):
+    keeps = "ours, FP32, OpenVINO"
+    figures = first_picture.compare("demo", ["default script", keeps], 2, 2)
+    order = [name for name, _, _ in processes]
+    assert order == ["default script"] * 2 + [keeps] * 4
+    assert [len(there) for _, _, there in processes] == [0, 1] * 3
+    assert len({folder for _, folder, _ in processes}) == 3
+    assert len(figures["runs"][keeps]["second"]) == 2
+
+
+def test_what_is_measured_of_the_first_picture_gets_into_the_page(processes, records):
+    figures = first_picture.compare("demo", ["default script", "ours, FP32"], 1, 2)
+    harness.write_record(records / "first_picture.json", {"pictures": 2, "workloads": {"demo": figures}})
+    page = readme.pages(records)[ROOT / "docs" / "speed.md"]
+    assert "| **ours, FP32** | 2.0 | 2.0 | 9.0 | 9.0 |" in page.split("<!-- first picture -->")[1]
+
+
+def test_a_contender_is_run_whole_in_its_process(monkeypatch, three, demo_workload, tmp_path):
+    monkeypatch.setattr(first_picture, "pictures", lambda count: three[:count])
+    monkeypatch.setattr(first_picture.WORKLOADS["demo"].__class__, "folder", lambda self: demo_workload)
+    assert first_picture.tag("demo", "ours, nothing set", 2, tmp_path) == "ours, nothing set"
+    assert [path.name for path in sorted((tmp_path / "images").iterdir())] == [
+        f"{path.name}.json" for path in three[:2]
+    ]
+
+
 # --- two trees --------------------------------------------------------------------------------------------------------
 
-FAKE_SPEED = """
-import json, sys
-workload, contender, count, output = sys.argv[2:]
-print(json.dumps({{"seconds": {seconds}, "peak_mb": {peak_mb}, "pictures": int(count)}}))
+FAKE_PACKAGE = """
+import json, time
+
+class ResidentModel:
+    @classmethod
+    def load(cls, model, precision):
+        cls.precision = precision
+        return cls()
+
+def tag_folder(model, pictures, output, compile, limit):
+    time.sleep({seconds})
+    output.mkdir(parents=True)
+    engine = {{"value": "as asked" if compile is True else "its own"}}
+    summary = {{"precision": {{"value": model.precision}}, "batch_size": {{"value": 4}}, "engine": engine}}
+    summary["compiled"] = {{"value": compile is True, "reason": "as asked"}}
+    (output / "summary.json").write_text(json.dumps(summary))
 """
 
 
-def test_two_trees_are_compared_run_by_run(tmp_path, capsys):
-    old = checkout(tmp_path / "old", "speed", FAKE_SPEED.format(seconds=0.02, peak_mb=100))
-    new = checkout(tmp_path / "new", "speed", FAKE_SPEED.format(seconds=0.01, peak_mb=150))
-    figures = compare_trees.compare(old, new, "demo", "ours, compiled", repeats=1)
-    assert figures["ms"]["ratio"] == (0.5, 0.5, 0.5)
-    assert figures["ms"]["noise"] == (1.0, 1.0, 1.0)
-    assert figures["peak_mb"]["ratio"][0] == 1.5
-    assert "demo · ours, compiled · ms a picture: old 20.00 " in capsys.readouterr().out
+def tree_that_takes(seconds: float, folder: Path) -> Path:
+    (folder / "wanwu_nb").mkdir(parents=True)
+    (folder / "wanwu_nb" / "__init__.py").write_text(FAKE_PACKAGE.format(seconds=seconds))
+    return folder
 
 
-def test_the_noise_is_the_old_tree_against_itself():
-    comparison = compare_trees.compare_figure([1.0, 2.0, 1.0], [1.5, 1.5, 3.0], [2.0, 1.0, 1.0])
-    assert comparison.ratio == (1.0, 1.0, 3.0)
-    assert comparison.noise == (1.0, 0.5, 2.0)
+def test_a_run_is_timed_apart_from_what_is_measured_after_it(tmp_path):
+    tree = tree_that_takes(1.0, tmp_path / "tree")
+    way = compare_trees.Way("theirs", "fp32", "yes")
+    run = compare_trees.run_once(tree, way, tmp_path / "model", 200, 10, {})
+    assert 1.0 < run["seconds"] < 1.9
+    assert 100 <= run["ms"] < 150
+    assert run["engine"]["value"] == "as asked"
+    assert run["peak_mb"] > 1
+    assert "fp32, as asked, batches of 4" in compare_trees.in_words(run)
+
+
+def test_a_tree_that_was_to_compile_and_did_not_stops_the_comparison(tmp_path):
+    tree = tree_that_takes(0.0, tmp_path / "tree")
+    init = tree / "wanwu_nb" / "__init__.py"
+    init.write_text(init.read_text().replace('"value": compile is True, ', '"value": False, '))
+    with pytest.raises(RuntimeError, match="asked to compile, and did not: as asked"):
+        compare_trees.run_once(tree, compare_trees.Way("theirs", "fp32", "yes"), tmp_path, 2, 1, {})
+
+
+def test_this_tree_is_run_by_the_same_script(demo_workload, three, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare_trees, "pictures", lambda: three)
+    run = compare_trees.run_once(ROOT, compare_trees.Way("ours", "fp32"), demo_workload, 2, 3, {})
+    assert run["engine"]["value"] == "torch eager"
+    assert 0 < run["bound_ms"] < 3 * run["ms"]
+
+
+def test_ratios_are_of_runs_of_one_turn():
+    theirs = [{"seconds": seconds, "ms": 30.0, "peak_mb": 100.0} for seconds in (4.0, 8.0, 6.0)]
+    ours = [{"seconds": seconds, "ms": 20.0, "peak_mb": 120.0, "bound_ms": 19.0} for seconds in (2.0, 2.0, 6.0)]
+    figures = ratios.figures_of({"theirs, defaults": theirs, "ours, FP32": ours})
+    of_ours = figures["ways"]["ours, FP32"]
+    assert of_ours["against"]["theirs, defaults"]["seconds"] == (2.0, 1.0, 4.0)
+    assert of_ours["efficiency"] == (0.95, 0.95, 0.95)
+    assert figures["ways"]["theirs, defaults"]["seconds"] == (6.0, 4.0, 8.0)
+    shown = ratios.table("demo", figures, 200, avx2=True)
+    assert "200 pictures 2.00 (1.00 to 4.00) ×, a picture 1.50 (1.50 to 1.50) ×, memory 120%" in shown
+    assert "held to AVX2" in shown
+
+
+def test_the_ways_take_turns_and_preparing_is_not_counted(tmp_path, monkeypatch):
+    ran = []
+
+    def run_once(tree, way, model, count, again, variables):
+        ran.append((tree.name, way.precision, count))
+        return {"seconds": 1.0, "ms": 1.0, "engine": None, "precision": {"value": "fp32"}, "batch_size": {"value": 4}}
+
+    monkeypatch.setattr(compare_trees, "run_once", run_once)
+    monkeypatch.setattr(compare_trees, "model_for_both", lambda workload, parent: tmp_path)
+    ways = {"theirs, defaults": compare_trees.Way("theirs"), "theirs, other": compare_trees.Way("theirs", "fp32")}
+    runs = compare_trees.compare({"theirs": tmp_path / "old"}, "demo", ways, 2, 200, 64, {})
+    assert ran == [("old", "auto", 2), ("old", "fp32", 2), *[("old", "auto", 200), ("old", "fp32", 200)] * 2]
+    assert [len(several) for several in runs.values()] == [2, 2]
+
+
+def test_held_to_avx2_auto_is_what_it_would_be_there():
+    held = compare_trees.held_ways()
+    assert held["theirs, defaults"] == compare_trees.Way("theirs", "fp32")
+    assert all(way.precision != "auto" for way in held.values())
+
+
+def test_a_commit_is_laid_out_outside_the_tree_and_goes_again(tmp_path):
+    with compare_trees.checkout(str(tmp_path)) as folder:
+        assert folder == tmp_path
+    with compare_trees.checkout("HEAD") as tree:
+        assert not tree.is_relative_to(ROOT)
+        assert (tree / "benchmarks" / "one_run.py").exists() or (tree / "wanwu_nb").is_dir()
+    assert not tree.exists()
+    with (
+        pytest.raises(SystemExit, match="no-such-commit is neither a folder nor a commit"),
+        compare_trees.checkout("no-such-commit"),
+    ):
+        pass
 
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path):

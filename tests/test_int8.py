@@ -19,10 +19,10 @@ from wanwu_nb import ResidentModel, judging, quantising, tag_folder
 from wanwu_nb.engines import EAGER, INT8, cache, openvino_cpu, openvino_int8
 from wanwu_nb.errors import SettingsError
 from wanwu_nb.hardware import Choice
+from wanwu_nb.int8_folder import FOLDER, read_verdict
 from wanwu_nb.judging import Sample
 from wanwu_nb.remembering import load_or_recall
 from wanwu_nb.results import OutputFolder, read_raw
-from wanwu_nb.results.int8_folder import FOLDER, read_verdict
 from wanwu_nb.settings import ModelSettings
 from wanwu_nb.summary import Summary
 

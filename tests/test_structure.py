@@ -27,6 +27,7 @@ AROUND_THE_CORE = {"exports", "views", "quality", "method", "demo", "schedule", 
 EXTRAS = {
     "decoding": ["heic"],
     "engines": ["int8"],
+    "exports": ["exports"],
     "views": ["views"],
     "vocabulary": ["tables"],
     "method": ["method"],

@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from .errors import SettingsError, first_line
+from .settings import INT8
 
 T = TypeVar("T")
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-INT8 = "int8"  # made for each output folder from its own pictures: a model itself is loaded in one of the others
 BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 INSTRUCTIONS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")  # what decides the speed
 PACKAGES = ("torch", "torchvision", "torchcodec", "pillow", "wanwu_nb")
@@ -92,18 +92,6 @@ def _before_int8(device: str) -> Choice[str]:
     if device != "cpu":
         raise SettingsError(f'precision "int8" is for CPUs: use "auto" on {device}')
     return Choice("fp32", "INT8 is made for each output folder, from its own pictures")
-
-
-def name_in_keys(precision: Choice[str]) -> str:
-    """Returns what keys call a precision: INT8 by the digest of the network that was quantised.
-
-    >>> name_in_keys(Choice("int8", "as asked", {"digest": "5f3d0c1b9e8a7764"}))
-    'int8:5f3d0c1b9e8a7764'
-    """
-    if precision.value != INT8:
-        return precision.value
-    measured = precision.measured or {}
-    return f"{INT8}:{measured['digest']}"
 
 
 def _precision_for(device: str) -> Choice[str]:

@@ -11,19 +11,21 @@ from torch import Tensor
 from .agreement import Share, agreement
 from .deciding import Decision
 from .decoding import Limits
-from .detections import Tag, pack
+from .detecting import pack
+from .detections import Tag
 from .engines import Run
 from .engines.openvino_int8 import Quantised, quantise, versions
 from .errors import ModelError, first_line
 from .hardware import cpu_name
 from .images import Picture
 from .int8_engine import open_int8
+from .int8_folder import Verdict
 from .reading import CPU_THREADS, PictureReader, read_rounds
 from .resident import ResidentModel
 from .results import OutputFolder
-from .results.int8_folder import Verdict
 from .settings import TagSettings
-from .tagger import Tagged, Tagger
+from .tagged import Tagged
+from .tagger import Tagger
 from .threads import heartbeat, reading_threads
 from .tuning import choose_workers
 

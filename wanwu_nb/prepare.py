@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from .engines import OPENVINO, cache, openvino_cpu
 from .errors import WanwuError
-from .hardware import INT8
 from .preparing import prepare
 from .resident import ResidentModel
+from .settings import INT8
 from .tuning import CPU_START
 
 

@@ -13,13 +13,13 @@ from .engines import INT8
 from .engines.answers import fixed_batch
 from .engines.openvino_int8 import Quantised, versions, why_not_made, why_not_run
 from .errors import first_line
-from .hardware import INT8 as PRECISION
-from .hardware import Choice, name_in_keys
+from .hardware import Choice
 from .int8_engine import use_int8
+from .int8_folder import FOLDER, Broken, Verdict, files_of, read_network, read_verdict
 from .judging import CALIBRATED, SIZE, Made, NotMade, Sample, holds, judge, make_int8, refusal, words_of
 from .resident import ResidentModel
-from .results import OutputFolder, run_key
-from .results.int8_folder import FOLDER, Broken, Verdict, files_of, read_network, read_verdict
+from .results import OutputFolder, precision_in_keys, run_key
+from .settings import INT8 as PRECISION
 from .settings import TagSettings
 from .timing import forward_seconds, seconds_in_turn
 
@@ -138,7 +138,7 @@ class PrecisionOfRun:
         fingerprint, decision = self.model.checkpoint.fingerprint, self.decision
         counts = []
         for precision in (self.model.precision, Choice(PRECISION, "", measured_of(verdict))):
-            key = run_key(fingerprint, name_in_keys(precision), decision.selection, decision.vocabulary)
+            key = run_key(fingerprint, precision_in_keys(precision.record()), decision.selection, decision.vocabulary)
             counts.append(self.output.count_done_with(key))
         in_fp32, in_int8 = counts
         return in_fp32 > in_int8

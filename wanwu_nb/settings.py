@@ -27,6 +27,7 @@ CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
 PICTURE_TIMEOUT = 120.0  # seconds
 RAW_FLOOR = 0.05
 INT8_AGREEMENT = 0.95
+INT8 = "int8"  # made for each output folder from its own pictures: the model itself is loaded in FP32
 DEMO_TRUTH = "truth.coco.json"  # lies beside the demo's pictures
 MAX_PIXELS, MAX_BYTES = 200_000_000, 512 * 2**20
 
@@ -84,6 +85,7 @@ KNOWS_MORE = (
     "damo/cv_resnest101_general_recognition --local_dir wanwu`, then model=wanwu; "
     "boxes 带框: model=torchvision/fasterrcnn_resnet50_fpn_v2"
 )
+EXPORTS = "csv, xlsx, coco, yolo, voc, labelstudio, parquet, jsonl, or some of them: docs/results.md"
 MODEL = '"auto" by the pictures, "everyday", "demo", a folder, a file, "torchvision/…": docs/models.md'
 
 
@@ -165,6 +167,7 @@ class TagBatchSettings(_Tagging, ModelSettings, _Folders):
     """The parameters of notebooks/03_tag_batch.ipynb."""
 
     model: ModelOfPictures = Field("auto", min_length=1, validate_default=True, description=MODEL)
+    exports: str = Field("csv", description=EXPORTS)
     max_failed: float = Field(0.1, ge=0, le=1, description="the run fails above this share of failed pictures")
     demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn where image_dir is "demo"')
     advanced: str = Field("", description='rarely set, as in "orphans: move": docs/reliability.md')

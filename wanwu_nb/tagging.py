@@ -10,14 +10,14 @@ from .concluding import leave_vocabulary, sum_up, warn_of_demo
 from .deciding import Decision
 from .decoding import Limits
 from .finding import list_pictures
-from .hardware import Choice, name_in_keys
-from .images import FileVersion, version_of, version_with_content
+from .hardware import Choice
+from .images import version_with_content
 from .progress import Progress, tell_how_to_go_on
 from .quantising import PrecisionOfRun, int8_for_this_run
 from .redeciding import redecide
 from .remembering import remember
 from .resident import ResidentModel
-from .results import OutputFolder, RawSource, run_key, set_aside_summary
+from .results import OutputFolder, RawSource, precision_in_keys, run_key, set_aside_summary
 from .running import run_plan
 from .settings import (
     CONF_THRESHOLD,
@@ -32,8 +32,9 @@ from .settings import (
     check_settings,
 )
 from .summary import Summary
-from .tagger import Failed
+from .tagged import Failed
 from .tuning import Plan, make_plan
+from .versions import FileVersion, version_of
 
 
 def tag_folder(
@@ -129,7 +130,7 @@ def _say(text: str) -> None:
 
 
 def _aim(output: OutputFolder, model: ResidentModel, precision: Choice[str], decision: Decision) -> None:
-    fingerprint, name = model.checkpoint.fingerprint, name_in_keys(precision)
+    fingerprint, name = model.checkpoint.fingerprint, precision_in_keys(precision.record())
     key = run_key(fingerprint, name, decision.selection, decision.vocabulary)
     source = RawSource.of(fingerprint, name, decision)
     output.aim(key, source)

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..agreement import Share
-from ..engines.openvino_int8 import Quantised
-from ..errors import first_line
-from .jsons import to_json
+from .agreement import Share
+from .engines.openvino_int8 import Quantised
+from .errors import first_line
+from .results import to_json
 
 FOLDER = "int8"
 GRAPH, WEIGHTS, VERDICT = "model.xml", "model.bin", "verdict.json"

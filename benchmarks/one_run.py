@@ -1,0 +1,69 @@
+"""One run of `tag_folder`, told in JSON: by the package's public names alone, so that it runs any checkout's code.
+
+    cd CHECKOUT && PYTHONPATH=CHECKOUT python -P benchmarks/one_run.py MODEL PICTURES OUTPUT [options]
+
+It tags `--count` pictures as a user would: that is the run. Then, apart from it, it goes over `--again` of them with
+the same model, whose engine is ready by now, and with `--bound` measures what no loop gets below.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from wanwu_nb import ResidentModel, tag_folder
+
+
+def main() -> None:
+    options = parser().parse_args()
+    compile = {"auto": "auto", "yes": True}[options.compile]
+    model = ResidentModel.load(options.model, precision=options.precision)
+    tag_folder(model, options.pictures, options.output / "run", compile=compile, limit=options.count)
+    ended = time.perf_counter()
+    summary = json.loads((options.output / "run" / "summary.json").read_text(encoding="utf-8"))
+    told: dict[str, Any] = {"peak_mb": peak_mb()}
+    for name in ("precision", "batch_size", "engine", "compiled"):
+        told[name] = summary.get(name)
+    if options.again:
+        started = time.perf_counter()
+        tag_folder(model, options.pictures, options.output / "again", compile=compile, limit=options.again)
+        told["ms"] = 1000 * (time.perf_counter() - started) / options.again
+    if options.bound:
+        told["bound_ms"] = 1000 * bound_of(model, options.pictures, options.again, told["batch_size"]["value"])
+    told["seconds_after_the_run"] = time.perf_counter() - ended
+    print(json.dumps(told))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--compile", choices=["auto", "yes"], default="auto")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--again", type=int, default=0)
+    parser.add_argument("--bound", action="store_true")
+    return parser
+
+
+def peak_mb() -> float:
+    """MB that this process had resident at most: what its parent had when it forked is not counted."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("Linux tells it, and this is another system")
+
+
+def bound_of(model: Any, folder: Path, count: int, batch_size: int) -> float:
+    """Seconds a picture of decoding alone plus the network alone. Only trees of today can tell."""
+    from wanwu_nb.method.limits import bound, seconds_of
+
+    names = sorted(path.name for path in folder.glob("*.jpg"))
+    parts = bound(model, folder, names[:count], batch_size)
+    return seconds_of(parts, model.device.value)
+
+
+if __name__ == "__main__":
+    main()

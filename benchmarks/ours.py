@@ -1,0 +1,97 @@
+"""Our own ways: `tag_folder` in one precision with one engine, or with nothing set."""
+
+from functools import partial
+from pathlib import Path
+
+from wanwu_nb import ResidentModel, tag_folder
+from wanwu_nb.engines import COMPILED, EAGER, OPENVINO, openvino_cpu
+from wanwu_nb.hardware import choose_device, choose_precision
+from wanwu_nb.method.limits import bound, seconds_of
+from wanwu_nb.preparing import prepare, sizes_prepared
+from wanwu_nb.reading import DECODER_SAMPLE
+from wanwu_nb.summary import Summary
+
+from .harness import held_to_avx2
+from .jobs import BATCH_SIZE, Ready
+
+BOUND_PICTURES = 64  # that the limits are measured on
+HALF = "half"  # fp16 or bf16: what "auto" takes where the machine has instructions for one
+COMPILE = {EAGER: False, COMPILED: True, OPENVINO: "auto"}  # the parameter that asks for an engine
+
+
+def runs_here(precision: str, engine: str) -> bool:
+    """Whether this machine can run ours so. Half without instructions for it is nothing that ours would take."""
+    device = choose_device().value
+    precision = precision_here(precision, device)
+    if not precision:
+        return False
+    if engine == OPENVINO:
+        return not openvino_cpu.why_not(device, precision)
+    return True
+
+
+def precision_here(precision: str, device: str) -> str:
+    """The name of a precision for `ResidentModel.load`; of half, "" where the machine has no instructions for it."""
+    if precision != HALF:
+        return precision
+    taken = choose_precision("auto", device).value
+    if device == "cpu" and held_to_avx2():
+        return ""
+    if taken in ("fp16", "bf16"):
+        return taken
+    return ""
+
+
+def ours(precision: str, engine: str, folder: Path, pictures: list[Path], output: Path) -> Ready:
+    """`tag_folder` with one engine. In a process that times the loop, what prepares it belongs to the warm-up."""
+    device = choose_device().value
+    model = ResidentModel.load(str(folder), precision=precision_here(precision, device))
+    image_dir = pictures[0].parent
+    batch_size = BATCH_SIZE if device == "cpu" else 0
+    sizes: list[int] = []  # of the batches that were run
+
+    def run(count: int) -> Summary:
+        if model.engine != engine:
+            make_ready(model, engine, batch_size)
+        compile = COMPILE[engine]
+        summary = tag_folder(
+            model, image_dir, output, batch_size=batch_size, compile=compile, resume=False, limit=count
+        )
+        if summary.engine.value != engine:
+            raise RuntimeError(f"{engine} was asked for, and {summary.engine.value} ran: {summary.engine.reason}")
+        sizes.append(summary.batch_size.value)
+        return summary
+
+    def limit() -> dict[str, float]:
+        names = [path.name for path in pictures[:BOUND_PICTURES]]
+        return limit_of(model, image_dir, names, sizes[-1])
+
+    warm_up = partial(run, DECODER_SAMPLE)  # what is measured once in a process, decoders too, is measured here
+    return Ready(partial(run, len(pictures)), warm_up, limit)
+
+
+def make_ready(model: ResidentModel, engine: str, batch_size: int) -> None:
+    """Prepare an engine even where it would not be chosen: that it is no faster is what the table is to show.
+
+    Where the batch size is measured (0), or an earlier process prepared it, `tag_folder` does.
+    """
+    if engine == COMPILED and batch_size:
+        problem = model.compile(batch_size)
+        if problem:
+            raise RuntimeError(problem)
+    if engine == OPENVINO and batch_size not in sizes_prepared(model):
+        prepare(model, batch_size, must_be_faster=False)
+
+
+def nothing_set(folder: Path, pictures: list[Path], output: Path) -> Ready:
+    """`tag_folder` as somebody calls it who sets nothing."""
+    model = ResidentModel.load(str(folder))
+    image_dir = pictures[0].parent
+    run = partial(tag_folder, model, image_dir, output, resume=False)
+    return Ready(partial(run, limit=len(pictures)), partial(run, limit=DECODER_SAMPLE))
+
+
+def limit_of(model: ResidentModel, image_dir: Path, names: list[str], batch_size: int) -> dict[str, float]:
+    """Seconds a picture of decoding alone, of the network alone, and what they come to together."""
+    parts = bound(model, image_dir, names, batch_size)
+    return {**parts, "bound": seconds_of(parts, model.device.value)}
