@@ -18,6 +18,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from wanwu_nb import ResidentModel
+from wanwu_nb.agreement import Share, agreement
 from wanwu_nb.deciding import Decision
 from wanwu_nb.decoding import decode
 from wanwu_nb.detections import Tag
@@ -25,7 +26,6 @@ from wanwu_nb.fitting import InputSpec, fit, place
 from wanwu_nb.hardware import usable_cores
 from wanwu_nb.images import Picture, read
 from wanwu_nb.process import single_core_threads
-from wanwu_nb.quality.agreement import Share, agreement
 from wanwu_nb.tagged import Failed
 from wanwu_nb.tagger import Tagger
 from wanwu_nb.timing import forward_seconds

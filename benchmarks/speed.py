@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
+from wanwu_nb.agreement import Share, agreement
 from wanwu_nb.hardware import usable_cores
 from wanwu_nb.measure import Spread, peak_memory
-from wanwu_nb.quality.agreement import Share, agreement
 from wanwu_nb.results import read_result
 
 from . import harness

@@ -35,12 +35,12 @@ from benchmarks import (
     workloads,
 )
 from wanwu_nb import ResidentModel, running
+from wanwu_nb.agreement import Share, agreement
 from wanwu_nb.engines import OPENVINO, cache
 from wanwu_nb.finding import find_images
 from wanwu_nb.fitting import InputSpec
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import read
-from wanwu_nb.quality.agreement import Share, agreement
 from wanwu_nb.results import read_result
 from wanwu_nb.threads import reading_threads
 from wanwu_nb.tuning import Plan

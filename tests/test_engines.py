@@ -456,6 +456,10 @@ def test_clearing_the_engines_leaves_what_is_not_ours(empty, capsys):
     [
         (["no-such-folder"], "no-such-folder"),
         (["demo", "--precision", "bf16"], "demo detector: nothing can be prepared: OpenVINO is not used for bf16"),
+        (
+            ["demo", "--precision", "int8"],
+            "nothing can be prepared: INT8 is made for each output folder, by the first run",
+        ),
         (["demo", "--precision", "half"], "precision 'half' is not known"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from .deciding import Decision
 from .finding import Listing
-from .hardware import environment
+from .hardware import Choice, environment
 from .progress import Progress
 from .resident import ResidentModel
 from .results import OutputFolder
@@ -59,6 +59,7 @@ def leave_vocabulary(
 
 def sum_up(
     model: ResidentModel,
+    precision: Choice[str],
     settings: TagSettings,
     plan: Plan,
     output: OutputFolder,
@@ -67,9 +68,9 @@ def sum_up(
     seconds: float,
     warnings: Sequence[str],
 ) -> Summary:
-    """Returns the totals of the run that began at `started` and took so many seconds.
+    """Returns the totals of the run that began at `started`, took so many seconds, and tagged in this precision.
 
-    >>> output.close(sum_up(model, settings, plan, output, listing, started, seconds, []))
+    >>> output.close(sum_up(model, precision, settings, plan, output, listing, started, seconds, []))
     """
     new = output.processed + len(output.failures)
     finished = started + timedelta(seconds=seconds)
@@ -93,7 +94,7 @@ def sum_up(
         seconds=round(seconds, 3),
         images_per_second=round(new / seconds, 2),
         device=model.device,
-        precision=model.precision,
+        precision=precision,
         batch_size=plan.batch_size,
         engine=plan.engine,
         compiled=plan.compiled,

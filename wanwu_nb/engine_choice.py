@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .engines import COMPILED, EAGER, OPENVINO
+from .engines import COMPILED, EAGER, INT8, OPENVINO
 from .hardware import Choice
 from .preparing import choose_openvino, use_openvino_again
 from .resident import ResidentModel
@@ -25,11 +25,14 @@ def choose_engine(
     say: Say = print,
 ) -> Choice[str]:
     """Returns what runs the network: as asked, as the run that was stopped, or OpenVINO where it was prepared before or
-    preparing it pays; where it cannot be had, compiled code by the same rule. What is no faster is not used.
+    preparing it pays; where it cannot be had, compiled code by the same rule. What is no faster is not used. Where the
+    run's precision is INT8, its own engine runs already.
 
     >>> choose_engine(False, {}, 24, 8, model).value
     'torch eager'
     """
+    if model.engine == INT8:
+        return Choice(INT8, "one picture a request, a stream a core")
     if model.compiled_for not in (0, batch_size):
         model.undo_compile()
     if asked != "auto" or ("compiled" in earlier and earlier.get("engine") != OPENVINO):

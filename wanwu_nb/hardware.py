@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from .errors import SettingsError, first_line
+from .settings import INT8
 
 T = TypeVar("T")
 
@@ -69,19 +70,28 @@ def _try_device(asked: str) -> None:
 
 
 def choose_precision(asked: str, device: str) -> Choice[str]:
-    """Returns for "auto" fp16 on a GPU, bf16 on a CPU with instructions for it, else fp32.
+    """Returns for "auto" fp16 on a GPU, bf16 on a CPU with instructions for it, else fp32; for "int8" fp32, from which
+    each output folder's own is made.
 
-    Raises SettingsError for a precision that is none.
+    Raises SettingsError for a precision that is none, or not for this device.
 
     >>> choose_precision("auto", "cuda").value
     'fp16'
     """
     if asked == "auto":
         return _precision_for(device)
+    if asked == INT8:
+        return _before_int8(device)
     if asked not in DTYPES:
-        known = ", ".join(map(repr, DTYPES))
+        known = ", ".join(map(repr, (*DTYPES, INT8)))
         raise SettingsError(f'precision {asked!r} is not known: use "auto", {known}')
     return Choice(asked, "as asked")
+
+
+def _before_int8(device: str) -> Choice[str]:
+    if device != "cpu":
+        raise SettingsError(f'precision "int8" is for CPUs: use "auto" on {device}')
+    return Choice("fp32", "INT8 is made for each output folder, from its own pictures")
 
 
 def _precision_for(device: str) -> Choice[str]:
@@ -105,14 +115,23 @@ def environment(device: str = "cpu") -> dict[str, str | int]:
     machine: dict[str, str | int] = {"python": platform.python_version()}
     for name in PACKAGES:
         machine[name] = version(name)
-    capabilities = torch.cpu.get_capabilities()
-    architecture = platform.machine()
     machine["platform"] = platform.platform(terse=True)
-    machine["cpu"] = capabilities.get("cpu_name", architecture)
+    machine["cpu"] = cpu_name()
     machine["instructions"] = instruction_sets()
     machine["cores"] = usable_cores()
     machine["gpu"] = _gpu_name(device)
     return machine
+
+
+def cpu_name() -> str:
+    """Returns what the processor is called, or its kind where it has no name.
+
+    >>> cpu_name()
+    'x86_64'
+    """
+    capabilities = torch.cpu.get_capabilities()
+    name: str = capabilities.get("cpu_name", platform.machine())
+    return name
 
 
 def instruction_sets() -> str:

@@ -9,6 +9,7 @@ from .engines import OPENVINO, cache, openvino_cpu
 from .errors import WanwuError
 from .preparing import prepare
 from .resident import ResidentModel
+from .settings import INT8
 from .tuning import CPU_START
 
 
@@ -58,6 +59,8 @@ def _prepare(options: argparse.Namespace) -> int:
         precision=options.precision,
     )
     problem = openvino_cpu.why_not(model.device.value, model.precision.value)
+    if options.precision == INT8:
+        problem = "INT8 is made for each output folder, by the first run there"
     if problem:
         print(f"{model.checkpoint.name}: nothing can be prepared: {problem}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -126,6 +127,21 @@ def module_hidden(name: str) -> Iterator[None]:
         del sys.modules[name]
         if before is not None:
             sys.modules[name] = before
+
+
+@contextmanager
+def no_warnings_logged() -> Iterator[None]:
+    """No library's loggers say anything below an error while the `with` block runs.
+
+    >>> with no_warnings_logged():
+    ...     import nncf
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

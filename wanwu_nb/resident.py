@@ -27,6 +27,7 @@ from .tagged import Failed
 from .tagger import Tagger
 
 BATCH_SIZE = 8
+ANY_SIZE = -1
 
 
 class ResidentModel:
@@ -49,7 +50,7 @@ class ResidentModel:
         self.opened = opened or ModelSettings(model=checkpoint.name)
         self.load_seconds = 0.0
         self.engine = EAGER  # what runs batches of `compiled_for`; others run as loaded
-        self.compiled_for = 0  # the one batch size that an engine was prepared for; 0: none
+        self.compiled_for = 0  # the one batch size that an engine was prepared for, or ANY_SIZE; 0: none
         self._dtype = DTYPES[precision.value]
         network = checkpoint.network.eval()
         network.to(device.value, self._dtype)
@@ -194,7 +195,7 @@ class ResidentModel:
         Transferred as bytes; cast and normalised on the device, once for the whole batch.
         """
         run: Run | None = None
-        if len(batch) == self.compiled_for:  # another size would be prepared anew
+        if self.compiled_for in (len(batch), ANY_SIZE):  # another size would be prepared anew
             run = self._prepared
         if run is None:
             run = self.normalised

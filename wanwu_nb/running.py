@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .deciding import Decision
 from .decoding import DEFAULT_LIMITS, Limits
-from .engines import EAGER
+from .engines import EAGER, INT8
 from .hardware import Choice
 from .process import single_core_threads
 from .progress import Progress
@@ -103,7 +103,7 @@ def _as_it_ended(plan: Plan, batch_size: int) -> Plan:
         return plan
     reason = f"{planned.value} ran out of memory in the middle ({planned.reason})"
     ended = replace(plan, batch_size=Choice(batch_size, reason, planned.measured))
-    if plan.engine.value == EAGER:
+    if plan.engine.value in (EAGER, INT8):
         return ended
     prepared = "compiled" if plan.compiled.value else f"prepared for {plan.engine.value}"
     eager = f"batches of {planned.value} were {prepared}, and ran out of memory: those of {batch_size} ran as loaded"

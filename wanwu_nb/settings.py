@@ -26,6 +26,8 @@ from .paths import local_path
 CONF_THRESHOLD, NMS_IOU, TOP_K = 0.3, 0.5, 100
 PICTURE_TIMEOUT = 120.0  # seconds
 RAW_FLOOR = 0.05
+INT8_AGREEMENT = 0.95
+INT8 = "int8"  # made for each output folder from its own pictures: the model itself is loaded in FP32
 DEMO_TRUTH = "truth.coco.json"  # lies beside the demo's pictures
 MAX_PIXELS, MAX_BYTES = 200_000_000, 512 * 2**20
 
@@ -72,7 +74,7 @@ def _resolved(model: str, info: ValidationInfo) -> str:
 
 LocalPath = Annotated[str, BeforeValidator(_as_local)]  # the home folder for `~`; a Path is taken too
 ModelOfPictures = Annotated[LocalPath, AfterValidator(_resolved)]
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 Kind = TypeVar("Kind", bound="Settings")
 KNOWN = {
     "demo": "20 drawn products and nothing else 只认识 20 种绘制的商品",
@@ -126,7 +128,7 @@ class _Model(Settings):
 class ModelSettings(_Model):
     """What `ResidentModel.load` takes."""
 
-    precision: Precision = Field("auto", description='"auto", "fp32", "fp16", "bf16"')
+    precision: Precision = Field("auto", description='"auto", "fp32", "fp16", "bf16", "int8"')
 
 
 class _Tagging(Settings):
@@ -152,6 +154,9 @@ class AdvancedSettings(Settings):
     picture_timeout: float = Field(PICTURE_TIMEOUT, gt=0, description="seconds that reading one picture may take")
     verify: bool = Field(False, description="tell a changed picture by its content, not by its size and time stamp")
     raw_floor: float = Field(RAW_FLOOR, ge=0, le=1, description="score down to which raw.jsonl holds objects")
+    int8_agreement: float = Field(
+        INT8_AGREEMENT, ge=0, le=1, description="share of FP32's tags that INT8 must surely keep to be used"
+    )
 
 
 class TagSettings(AdvancedSettings, _Tagging, _Folders):

@@ -10,15 +10,18 @@ from .concluding import leave_vocabulary, sum_up, warn_of_demo
 from .deciding import Decision
 from .decoding import Limits
 from .finding import list_pictures
+from .hardware import Choice
 from .images import version_with_content
 from .progress import Progress, tell_how_to_go_on
+from .quantising import PrecisionOfRun, int8_for_this_run
 from .redeciding import redecide
 from .remembering import remember
 from .resident import ResidentModel
-from .results import OutputFolder, RawSource, run_key, set_aside_summary
+from .results import OutputFolder, RawSource, precision_in_keys, run_key, set_aside_summary
 from .running import run_plan
 from .settings import (
     CONF_THRESHOLD,
+    INT8_AGREEMENT,
     MAX_BYTES,
     MAX_PIXELS,
     NMS_IOU,
@@ -54,6 +57,7 @@ def tag_folder(
     picture_timeout: float = PICTURE_TIMEOUT,
     verify: bool = False,
     raw_floor: float = RAW_FLOOR,
+    int8_agreement: float = INT8_AGREEMENT,
 ) -> Summary:
     """Tag every picture below `image_dir`: one JSON a picture below `output_dir`/images, and a summary.json.
 
@@ -62,8 +66,9 @@ def tag_folder(
     next run goes on from there. Where only the threshold, `top_k` or the `vocabulary` changed, a table of the user's
     own words, results are decided anew from what the network said, down to `raw_floor`. Results of pictures that have
     left the folder are kept aside (`orphans`: "move" puts them into orphans/). `verify` tells a changed picture by its
-    content. `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. Returns the totals. Raises
-    MissingFile, NotAFolder, PicturesError, SettingsError, VocabularyError or OutputError, with nothing written over,
+    content. `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. INT8 is used where
+    `int8_agreement` of FP32's tags are surely its own, too. Returns the totals. Raises MissingFile, NotAFolder,
+    PicturesError, SettingsError, VocabularyError or OutputError, with nothing written over,
     for folders and settings that cannot be used.
 
     >>> tag_folder(model, "photos", "tags", conf_threshold=0.4).processed
@@ -88,6 +93,7 @@ def tag_folder(
         picture_timeout=picture_timeout,
         verify=verify,
         raw_floor=raw_floor,
+        int8_agreement=int8_agreement,
     )
     decision = Decision.of(settings, model.labels)
     set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
@@ -99,10 +105,9 @@ def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Sum
     started, clock = datetime.now(UTC), time.perf_counter()
     image_dir = Path(settings.image_dir).absolute()
     listing = list_pictures(image_dir, settings.limit, own=[settings.output_dir])
-    fingerprint, precision = model.checkpoint.fingerprint, model.precision.value
-    key = run_key(fingerprint, precision, decision.selection, decision.vocabulary)
-    source = RawSource.of(fingerprint, precision, decision)
-    with OutputFolder(settings.output_dir, key, image_dir, source) as output:
+    with OutputFolder(settings.output_dir, image_dir=image_dir) as output, int8_for_this_run(model):
+        precision = PrecisionOfRun(model, settings, listing.names, decision, output, _say).choose()
+        _aim(output, model, precision, decision)
         unfinished = _unfinished(listing.names, settings, output)
         if listing.complete and output.same_folder_as_before:
             output.note_orphans(listing.names, move=settings.orphans == "move")
@@ -114,9 +119,21 @@ def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Sum
             plan = _run(model, settings, unfinished, decision, output, progress)
             warnings += leave_vocabulary(model, decision, listing, output, progress)
         seconds = time.perf_counter() - clock
-        summary = sum_up(model, settings, plan, output, listing, started, seconds, warnings)
+        summary = sum_up(model, precision, settings, plan, output, listing, started, seconds, warnings)
         output.close(summary)
     return summary
+
+
+def _say(text: str) -> None:
+    """Before there is a bar."""
+    print(text, flush=True)
+
+
+def _aim(output: OutputFolder, model: ResidentModel, precision: Choice[str], decision: Decision) -> None:
+    fingerprint, name = model.checkpoint.fingerprint, precision_in_keys(precision.record())
+    key = run_key(fingerprint, name, decision.selection, decision.vocabulary)
+    source = RawSource.of(fingerprint, name, decision)
+    output.aim(key, source)
 
 
 def _run(

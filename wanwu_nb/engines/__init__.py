@@ -6,6 +6,6 @@
 
 from .normalised import Normalised, OutputOnDevice, Run
 
-EAGER, COMPILED, OPENVINO = "torch eager", "torch compiled", "OpenVINO"
+EAGER, COMPILED, OPENVINO, INT8 = "torch eager", "torch compiled", "OpenVINO", "OpenVINO INT8"
 
-__all__ = ["COMPILED", "EAGER", "OPENVINO", "Normalised", "OutputOnDevice", "Run"]
+__all__ = ["COMPILED", "EAGER", "INT8", "OPENVINO", "Normalised", "OutputOnDevice", "Run"]

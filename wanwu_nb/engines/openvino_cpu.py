@@ -51,18 +51,29 @@ def build(network: Normalised, spec: InputSpec, precision: str, batch_size: int)
 
     >>> content = build(network, spec, "fp32", 8)
     """
-    blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
-    single = copy.deepcopy(network).float()
-    single.dtype = torch.float32
-    with without_side_effects(), torch.no_grad():
+    with without_side_effects():
         import openvino
 
-        program = torch.export.export(single, (blank,))
-        model = openvino.convert_model(program)
+        model = convert(network, spec, batch_size)
         compiled = openvino.Core().compile_model(model, "CPU", _properties(precision))
     stream = compiled.export_model()
     content: bytes = stream.getvalue()
     return content
+
+
+def convert(network: Normalised, spec: InputSpec, batch_size: int) -> Any:
+    """Returns a network as OpenVINO has it, in FP32. Call it without_side_effects. Raises what torch or OpenVINO does.
+
+    >>> model = convert(network, spec, 8)
+    """
+    import openvino
+
+    blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
+    single = copy.deepcopy(network).float()
+    single.dtype = torch.float32
+    with torch.no_grad():
+        program = torch.export.export(single, (blank,))
+        return openvino.convert_model(program)
 
 
 def open_built(content: bytes, precision: str) -> Run:

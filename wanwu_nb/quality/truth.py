@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..agreement import Share, agreement, matches, same_class
 from ..detections import Tag
 from ..errors import MissingFile, ResultsError, TruthError
 from ..paths import local_path
 from ..text import clean_label
-from .agreement import Share, agreement, matches, same_class
 
 TagsByPicture = Mapping[str, Sequence[Tag]] | Callable[[str], Sequence[Tag]]
 Pair = tuple[Sequence[Tag], Sequence[Tag]]

@@ -4,7 +4,7 @@ from .folder import LABELS, OutputFolder
 from .jsons import to_json
 from .raw import RawObjects, RawSource
 from .raw_reading import read_raw
-from .records import LEDGER, json_path, read_result, read_results, result_record, run_key
+from .records import LEDGER, json_path, precision_in_keys, read_result, read_results, result_record, run_key
 from .setting_aside import set_aside_summary
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "RawObjects",
     "RawSource",
     "json_path",
+    "precision_in_keys",
     "read_raw",
     "read_result",
     "read_results",

@@ -52,10 +52,8 @@ class OutputFolder:
     ...     output.put(tagged)
     """
 
-    def __init__(self, folder: str | Path, key: str, image_dir: str | Path = "", source: RawSource | None = None):
+    def __init__(self, folder: str | Path, key: str = "", image_dir: str | Path = "", source: RawSource | None = None):
         self.folder = Path(local_path(folder)).absolute()
-        self.key = key
-        self.source = source
         self.processed = self.redecided = self.resumed = self.orphaned = self.invalid = self.damaged = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
@@ -75,6 +73,13 @@ class OutputFolder:
             except BaseException:
                 self._lock.release()
                 raise
+        self.aim(key, source)
+
+    def aim(self, key: str, source: RawSource | None) -> None:
+        """Say which results this run is to have: those of this key. Not before is it known what is done already."""
+        self.key = key
+        self.source = source
+        self.bits = self._known.bits.get(key, {})
 
     def _open(self, image_dir: str) -> None:
         if self._lock.note:
@@ -86,7 +91,6 @@ class OutputFolder:
             compact_raw(self.folder, self._known.entries)
             compact(path, self._known)
         self._entries = self._known.entries
-        self.bits = self._known.bits.get(self.key, {})
         self._image_dir, before = image_dir, self._known.image_dir
         self.same_folder_as_before = image_dir == before
         self._ledger = LineFile(path)
@@ -172,6 +176,11 @@ class OutputFolder:
                 entry["mtime"] = version.mtime_ns
             with one_sentence(self.folder):
                 self._ledger.note(entry)
+
+    def count_done_with(self, key: str = "") -> int:
+        """Returns how many pictures were tagged with this key, or with any."""
+        entries = [entry for entry in self._entries.values() if entry["status"] in FINISHED]
+        return sum(key in ("", entry["key"]) for entry in entries)
 
     def count_done_otherwise(self, images: Iterable[str]) -> int:
         """Returns how many of these were tagged before, by another model or with other settings."""
@@ -259,6 +268,16 @@ class OutputFolder:
         """Put a file of that name into the folder: whoever looks sees the old one or the new, never half."""
         with one_sentence(self.folder):
             self._place.put(name, content)
+
+    def write_folder(self, files: Mapping[str, bytes], name: str) -> None:
+        """Put a sub-folder with these files into the folder, whole, instead of the one that is there."""
+        with one_sentence(self.folder):
+            self._place.put_folder(name, files)
+
+    def remove_folder(self, name: str) -> None:
+        """Take a sub-folder that a run wrote away, where there is one."""
+        with one_sentence(self.folder):
+            self._place.remove_folder(name)
 
 
 def _line(result: Tagged | Failed, key: str, status: str) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Files of an output folder put into place whole: whoever looks sees the old one or the new, never half."""
 
 import os
+import shutil
+from collections.abc import Mapping
 from contextlib import suppress
+from glob import escape, glob
 from pathlib import Path
 
 from .file_systems import concerns_one_name
@@ -25,6 +28,25 @@ class Placer:
         """Put a file of that name into the folder itself. Raises OSError."""
         self._write(content)
         os.replace(self._partial, os.path.join(self._folder, name))
+
+    def put_folder(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Put a sub-folder with these files into place whole, instead of one of that name. Raises OSError."""
+        place, partial = os.path.join(self._folder, name), f"{self._partial}.{name}"
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed run, that was not cleared
+        os.mkdir(partial)
+        for file_name, content in files.items():
+            with open(os.path.join(partial, file_name), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        self.remove_folder(name)
+        os.rename(partial, place)
+
+    def remove_folder(self, name: str) -> None:
+        """Take a sub-folder away, where there is one. Raises OSError."""
+        place = os.path.join(self._folder, name)
+        if os.path.isdir(place):
+            shutil.rmtree(place)
 
     def put_json(self, image: str, content: bytes) -> str:
         """Put a picture's JSON where `json_path` has it.
@@ -56,6 +78,8 @@ class Placer:
         """Remove what a stopped run left half written."""
         with suppress(OSError):
             os.unlink(self._partial)
+        for folder in glob(f"{escape(self._partial)}.*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _json_path(self, image: str) -> str:
         return f"{self._images}{os.sep}{image}.json"

@@ -13,7 +13,7 @@ from .folder import LABELS
 from .ledger import read_ledger
 from .lines import parse_line
 from .raw import RAW, RawSource, last_lines, raw_of
-from .records import LEDGER
+from .records import LEDGER, precision_in_keys
 
 
 def read_raw(output_dir: str | Path, images: Iterable[str] | None = None) -> Iterator[Tagged]:
@@ -68,7 +68,7 @@ def _key_of_last_run(folder: Path) -> str:
     try:
         summary = json.loads((folder / "summary.json").read_bytes())
         selection = Selection(nms_iou=summary["settings"]["nms_iou"])
-        fingerprint, precision = summary["model"]["fingerprint"], summary["precision"]["value"]
+        fingerprint, precision = summary["model"]["fingerprint"], precision_in_keys(summary["precision"])
         return RawSource.of(fingerprint, precision, Decision(selection)).key
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -15,6 +15,7 @@ import numpy as np
 from ..detections import DECIMALS, Detections, Selection, texts_if_any
 from ..errors import MissingFile, ResultsError
 from ..paths import local_path
+from ..settings import INT8
 from ..tagged import Tagged
 from ..versions import FileVersion
 from ..vocabulary import NO_WORDS, Vocabulary
@@ -42,6 +43,18 @@ def run_key(fingerprint: str, precision: str, selection: Selection, vocabulary: 
     text = json.dumps(parts, sort_keys=True)
     digest = hashlib.sha256(text.encode())
     return digest.hexdigest()[:16]
+
+
+def precision_in_keys(record: Mapping[str, Any]) -> str:
+    """Returns what keys call a precision, from its record in summary.json: INT8 by the network that was quantised.
+
+    >>> precision_in_keys({"value": "int8", "measured": {"digest": "5f3d0c1b9e8a7764"}})
+    'int8:5f3d0c1b9e8a7764'
+    """
+    precision: str = record["value"]
+    if precision != INT8:
+        return precision
+    return f"{INT8}:{record['measured']['digest']}"
 
 
 def read_results(output_dir: str | Path, images: Iterable[str] | None = None) -> Iterator[Tagged]:

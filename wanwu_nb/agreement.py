@@ -4,7 +4,7 @@ The tags of a side are sorted, best first. A picture without an object has no ta
 
 Two tags are of one class where they have the same label and, with `by_id`, the same class id: so classes that share a
 name are told apart. Ids can be compared only where both sides number their classes alike: two runs of one model do, and
-so does a truth that was made with the model's own label map (see `truth.read_truth`). Two models, or a model and a
+so does a truth that was made with the model's own label map (see `quality.read_truth`). Two models, or a model and a
 truth that others made, need not, and are compared by name alone.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from ..detections import Tag
+from .detections import Tag
 
 Tags = Sequence[Tag]
 NOWHERE = (0.0, 0.0, 0.0, 0.0)

@@ -1,0 +1,68 @@
+"""A quantised network of a model opened to run it: as an earlier process built it, or built now, in a second or two."""
+
+from contextlib import suppress
+
+from torch import Tensor
+
+from .engines import INT8, Run, cache
+from .engines.answers import answers_of, digest, fixed_batch
+from .engines.identity import identity
+from .engines.openvino_int8 import Quantised, build, open_built
+from .resident import ANY_SIZE, ResidentModel
+
+ANSWERED = 4  # pictures of the fixed batch
+ONE = 1  # picture a request
+
+
+def use_int8(model: ResidentModel, network: Quantised) -> str:
+    """Let a quantised network run all batches of the model, until `undo_compile`. Raises whatever OpenVINO does.
+
+    Returns the digest of its answers to the fixed batch.
+
+    >>> answers = use_int8(model, network)
+    """
+    run, answers = open_int8(model, network)
+    model.use_engine(INT8, run, ANY_SIZE)
+    return answers
+
+
+def open_int8(model: ResidentModel, network: Quantised) -> tuple[Run, str]:
+    """Returns what runs batches of any size, and the digest of its answers to the fixed batch.
+
+    Kept in the user's cache where that can be written. Raises whatever OpenVINO does.
+
+    >>> run, answers = open_int8(model, network)
+    """
+    checkpoint = model.checkpoint
+    spec = checkpoint.spec
+    name = identity(INT8, checkpoint.fingerprint, spec.to_dict(), network.digest)
+    batch = fixed_batch(spec, ANSWERED)
+    run = _cached(name, batch)
+    if run is None:
+        run = _built(name, network, batch)
+    answers = answers_of(run, batch)
+    return run, digest(answers)
+
+
+def _cached(name: str, batch: Tensor) -> Run | None:
+    """What an earlier process built, None where it is not there or does not answer as it did then."""
+    try:
+        entry = cache.read(name, ONE)
+        if entry is None:
+            return None
+        run = open_built(entry.built)
+        answers = answers_of(run, batch)
+    except Exception:  # refused, or of another version, or of none
+        return None
+    return run if digest(answers) == entry.answers else None
+
+
+def _built(name: str, network: Quantised, batch: Tensor) -> Run:
+    built = build(network)
+    run = open_built(built)
+    answers = answers_of(run, batch)
+    entry = cache.Entry(built, digest(answers), True, {})
+    cache.forget(name, ONE)
+    with suppress(OSError, cache.Refused):  # the next process builds it again
+        cache.keep(name, ONE, entry)
+    return run

@@ -1,0 +1,227 @@
+"""INT8 made for an output folder: calibrated on pictures of its own, and judged by others before it is used."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .agreement import Share, agreement
+from .deciding import Decision
+from .decoding import Limits
+from .detecting import pack
+from .detections import Tag
+from .engines import Run
+from .engines.openvino_int8 import Quantised, quantise, versions
+from .errors import ModelError, first_line
+from .hardware import cpu_name
+from .images import Picture
+from .int8_engine import open_int8
+from .int8_folder import Verdict
+from .reading import CPU_THREADS, PictureReader, read_rounds
+from .resident import ResidentModel
+from .results import OutputFolder
+from .settings import TagSettings
+from .tagged import Tagged
+from .tagger import Tagger
+from .threads import heartbeat, reading_threads
+from .tuning import choose_workers
+
+CALIBRATED, JUDGED = 100, 300  # pictures at most
+SHARE_CALIBRATED = 4  # of few pictures, one in so many
+ROUND = 16  # pictures that are decoded, and then run, at a time
+SIZE = 4  # pictures in one forward
+
+Pair = tuple[Sequence[Tag], Sequence[Tag]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The pictures that INT8 is made from, and others that it is judged by: both spread over the folder.
+
+    >>> Sample.of([f"{number}.jpg" for number in range(1000)]).sizes
+    (100, 300)
+    """
+
+    calibration: Sequence[str]
+    judges: Sequence[str]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Sample":
+        """Returns what is taken of these pictures, all of them where they are few."""
+        spread = _spread(names, CALIBRATED + JUDGED)
+        calibration = spread[::SHARE_CALIBRATED]
+        judges = [name for number, name in enumerate(spread) if number % SHARE_CALIBRATED]
+        return cls(calibration, judges)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Returns how many pictures calibrate, and how many judge."""
+        return len(self.calibration), len(self.judges)
+
+
+def _spread(names: Sequence[str], count: int) -> list[str]:
+    count = min(count, len(names))
+    return [names[number * len(names) // count] for number in range(count)]
+
+
+class NotMade(Exception):
+    """INT8 cannot be made; its text says why. `for_good`: another run would meet the same."""
+
+    def __init__(self, reason: str, for_good: bool):
+        super().__init__(reason)
+        self.for_good = for_good
+
+
+@dataclass(frozen=True)
+class Made:
+    """A network that was quantised, from so many pictures and in so many seconds; it is run, and gives `answers`."""
+
+    network: Quantised
+    run: Run
+    answers: str
+    calibrated: int
+    seconds: float
+
+
+def make_int8(model: ResidentModel, settings: TagSettings, sample: Sample, output: OutputFolder) -> Made:
+    """Quantise the model's network on pictures of the folder. Raises NotMade.
+
+    >>> made = make_int8(model, settings, Sample.of(names), output)
+    """
+    started = time.perf_counter()
+    with _rounds(sample.calibration, model, settings, output) as rounds:
+        images = _images(rounds)
+    if not images:
+        raise NotMade("none of the pictures to calibrate on can be read", for_good=False)
+    try:
+        network = quantise(model.normalised, model.checkpoint.spec, images)
+        run, answers = open_int8(model, network)
+    except (OSError, MemoryError) as error:
+        raise NotMade(f"the network could not be quantised ({first_line(error)})", for_good=False) from None
+    except Exception as error:  # whatever torch, OpenVINO and NNCF say: branches on the data, an unknown operator
+        raise NotMade(f"the network cannot be quantised ({first_line(error)})", for_good=True) from None
+    seconds = time.perf_counter() - started
+    return Made(network, run, answers, len(images), seconds)
+
+
+def judge(
+    made: Made, model: ResidentModel, settings: TagSettings, sample: Sample, decision: Decision, output: OutputFolder
+) -> Verdict:
+    """Compare the tags of INT8 with those of the model on other pictures of the folder. Raises NotMade.
+
+    Returns the verdict: used where the lower end of the agreement is high enough.
+
+    >>> verdict = judge(made, model, settings, Sample.of(names), decision, output)
+    """
+    started = time.perf_counter()
+    try:
+        with _rounds(sample.judges, model, settings, output) as rounds:
+            pairs = list(_pairs(rounds, model, made.run, decision))
+    except ModelError as error:  # an output that cannot be meant
+        raise NotMade(f"the quantised network cannot be judged ({first_line(error)})", for_good=True) from None
+    seconds = time.perf_counter() - started
+    share = agreement(pairs)
+    used = holds(share, settings.int8_agreement)
+    checkpoint = model.checkpoint
+    return Verdict(
+        fingerprint=checkpoint.fingerprint,
+        spec=checkpoint.spec.to_dict(),
+        made_by=versions(),
+        cpu=cpu_name(),
+        used=used,
+        reason=words_of(share, len(pairs)),
+        digest=made.network.digest if used else "",
+        calibrated=made.calibrated,
+        judged=len(pairs),
+        agreement=share,
+        answers=made.answers,
+        measured={"quantising": round(made.seconds, 2), "judging": round(seconds, 2)},
+    )
+
+
+def refusal(model: ResidentModel, reason: str) -> Verdict:
+    """Returns the verdict on a network that INT8 cannot be made from.
+
+    >>> refusal(model, "the network cannot be quantised").used
+    False
+    """
+    checkpoint = model.checkpoint
+    spec = checkpoint.spec.to_dict()
+    return Verdict(checkpoint.fingerprint, spec, versions(), cpu_name(), used=False, reason=reason)
+
+
+def holds(share: Share | None, wanted: float) -> bool:
+    """Returns whether INT8 surely gives so many of FP32's tags.
+
+    >>> holds(Share(300, 300, 0.987, 1.0), 0.95)
+    True
+    """
+    return share is not None and share.low >= wanted
+
+
+def words_of(share: Share | None, judged: int) -> str:
+    """Returns what was seen of INT8, as it stands in reasons.
+
+    >>> words_of(Share(300, 300, 0.987, 1.0), 300)
+    '300 of 300 tags are those of FP32 on 300 other pictures, surely 98.7%'
+    """
+    if share is None:
+        return f"neither INT8 nor FP32 tags anything on the {judged} pictures to judge by"
+    tags = f"{share.hits:,} of {share.trials:,} tags"
+    return f"{tags} are those of FP32 on {judged} other pictures, surely {share.low:.1%}"
+
+
+@contextmanager
+def _rounds(
+    names: Sequence[str], model: ResidentModel, settings: TagSettings, output: OutputFolder
+) -> Iterator[Iterator[list[Picture]]]:
+    """The pictures, read as a run reads them: those in flight are noted, and none may hang."""
+    limits = Limits(settings.max_pixels, settings.max_bytes)
+    reader = PictureReader(settings.image_dir, model.checkpoint.spec, model.device.value, CPU_THREADS, limits)
+    workers = choose_workers(settings.workers)
+    with heartbeat(settings.picture_timeout), reading_threads(workers.value, settings.picture_timeout) as threads:
+        yield read_rounds(reader, threads, names, ROUND, 0, output.note_in_flight)
+
+
+def _images(rounds: Iterator[list[Picture]]) -> list[Tensor]:
+    images = []
+    for pictures in rounds:
+        images += [picture.image for picture in pictures if picture.image is not None]
+    return images
+
+
+@dataclass(frozen=True)
+class _Running:
+    """An engine as a Tagger wants it."""
+
+    labels: Mapping[int, str]
+    run: Run
+
+    @torch.inference_mode()
+    def launch(self, batch: Tensor) -> Tensor:
+        boxes, scores, class_ids = self.run(batch)
+        return pack(boxes, scores, class_ids)
+
+
+def _pairs(rounds: Iterator[list[Picture]], model: ResidentModel, run: Run, decision: Decision) -> Iterator[Pair]:
+    """The tags of FP32 and of INT8, picture by picture; in the model's own words, as the run keeps them."""
+    in_own_words = Decision(decision.selection, raw_floor=decision.raw_floor)
+    in_fp32 = Tagger(model, in_own_words, SIZE)
+    in_int8 = Tagger(_Running(model.labels, run), in_own_words, SIZE)
+    for pictures in rounds:
+        of_fp32, of_int8 = _tags(in_fp32, pictures), _tags(in_int8, pictures)
+        for name, tags in of_fp32.items():
+            yield tags, of_int8.get(name, [])
+
+
+def _tags(tagger: Tagger, pictures: Sequence[Picture]) -> dict[str, Sequence[Tag]]:
+    """Of those that can be read and run."""
+    tags: dict[str, Sequence[Tag]] = {}
+    for launched in tagger.launch(pictures):
+        for result in launched.results():
+            if isinstance(result, Tagged):
+                tags[result.image] = result.objects
+    return tags

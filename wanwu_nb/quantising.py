@@ -1,0 +1,241 @@
+"""The precision of a run: the model's, or INT8, made once for each output folder from its own pictures.
+
+The verdict comes before the speed: INT8 runs only where its tags surely agree with those of FP32. Whatever goes wrong,
+the run goes on as before, and why is one sentence.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from .deciding import Decision
+from .engines import INT8
+from .engines.answers import fixed_batch
+from .engines.openvino_int8 import Quantised, versions, why_not_made, why_not_run
+from .errors import first_line
+from .hardware import Choice
+from .int8_engine import use_int8
+from .int8_folder import FOLDER, Broken, Verdict, files_of, read_network, read_verdict
+from .judging import CALIBRATED, SIZE, Made, NotMade, Sample, holds, judge, make_int8, refusal, words_of
+from .resident import ResidentModel
+from .results import OutputFolder, precision_in_keys, run_key
+from .settings import INT8 as PRECISION
+from .settings import TagSettings
+from .timing import forward_seconds, seconds_in_turn
+
+FEWEST = 8  # pictures: of fewer, none are left to judge by
+FEWEST_UNASKED = CALIBRATED + 150
+# Of docs/speed.md: a share of the forward; seconds; and how many forwards judging by a picture takes.
+SAVES, QUANTISING, JUDGING = 0.3, 30.0, 1.5
+MORE = 2  # so many times as many pictures to judge by may decide otherwise
+
+Say = Callable[[str], None]
+
+
+class PrecisionOfRun:
+    """Decides whether a run tags in INT8: by the verdict that an earlier run left in its output folder, or by one that
+    is made now, where INT8 is asked for or pays. `names`: of all pictures there are.
+
+    >>> PrecisionOfRun(model, settings, names, decision, output).choose().value
+    'fp32'
+    """
+
+    def __init__(
+        self,
+        model: ResidentModel,
+        settings: TagSettings,
+        names: Sequence[str],
+        decision: Decision,
+        output: OutputFolder,
+        say: Say = print,
+    ):
+        self.model = model
+        self.settings = settings
+        self.names = names
+        self.decision = decision
+        self.output = output
+        self.say = say
+        self.asked = model.opened.precision == PRECISION
+        suspects = set(output.suspects)  # one of them may have ended a process
+        sound = [name for name in names if name not in suspects]
+        self.sample = Sample.of(sound)
+
+    def choose(self) -> Choice[str]:
+        """Returns the precision; where that is "int8", it runs the model now: see `int8_for_this_run`."""
+        if not self.asked and not self._may_be_taken():
+            return self.model.precision
+        choice = self._choose()
+        if self.asked and choice.value != PRECISION:
+            self.say(f"tagging in {choice.value}: {choice.reason}")
+        return choice
+
+    def _may_be_taken(self) -> bool:
+        """Unasked, for whoever leaves all to us, where half precision does not help."""
+        left_to_us = self.model.opened.precision == "auto" and self.settings.compile == "auto"
+        on_cpu = self.model.device.value == "cpu"
+        return left_to_us and on_cpu and self.model.precision.value == "fp32"
+
+    def _choose(self) -> Choice[str]:
+        problem = why_not_run(self.model.device.value)
+        if problem:
+            return self._without(problem)
+        try:
+            verdict = self._verdict_left()
+            if verdict is not None and self._stands(verdict):
+                return self._by(verdict)
+        except Broken as error:
+            self.say(f"what an earlier run left in {FOLDER}/ is not used, since {error}")
+            self.output.remove_folder(FOLDER)
+        problem = self._why_not_made()
+        if problem:
+            return self._without(problem)
+        return self._make()
+
+    def _without(self, problem: str, measured: Mapping[str, Any] | None = None) -> Choice[str]:
+        precision = self.model.precision
+        before = "INT8 was asked for" if self.asked else precision.reason
+        return Choice(precision.value, f"{before}; INT8 is not used: {problem}", measured)
+
+    def _verdict_left(self) -> Verdict | None:
+        """What an earlier run left of this network with this input. Raises Broken."""
+        checkpoint = self.model.checkpoint
+        verdict = read_verdict(self.output.folder)
+        if verdict is None or not verdict.is_of(checkpoint.fingerprint, checkpoint.spec.to_dict()):
+            return None
+        return verdict
+
+    def _stands(self, verdict: Verdict) -> bool:
+        """Whether it is not to be sought anew: the network may not be there, or more pictures than then."""
+        share, wanted = verdict.agreement, self.settings.int8_agreement
+        if verdict.used:
+            return True
+        if holds(share, wanted):  # less is wanted than was then
+            return False
+        many_more = len(self.sample.judges) >= MORE * verdict.judged
+        if verdict.judged == 0:  # it could not be made
+            return verdict.made_by == versions()
+        if share is None:
+            return not many_more
+        return share.value < wanted or not many_more
+
+    def _by(self, verdict: Verdict) -> Choice[str]:
+        """Raises Broken where its network is not there."""
+        share = verdict.agreement
+        if share is None:
+            return self._without(verdict.reason, measured_of(verdict))
+        if not holds(share, self.settings.int8_agreement):
+            return self._without(self._too_low(verdict), measured_of(verdict))
+        if not self.asked and self._tagged_in_fp32(verdict):
+            return self._without("most pictures here were tagged without")
+        network = read_network(self.output.folder, verdict.digest)
+        return self._use(verdict, network)
+
+    def _too_low(self, verdict: Verdict) -> str:
+        seen = words_of(verdict.agreement, verdict.judged)
+        return f"{seen}, and int8_agreement is {self.settings.int8_agreement:g}"
+
+    def _tagged_in_fp32(self, verdict: Verdict) -> bool:
+        fingerprint, decision = self.model.checkpoint.fingerprint, self.decision
+        counts = []
+        for precision in (self.model.precision, Choice(PRECISION, "", measured_of(verdict))):
+            key = run_key(fingerprint, precision_in_keys(precision.record()), decision.selection, decision.vocabulary)
+            counts.append(self.output.count_done_with(key))
+        in_fp32, in_int8 = counts
+        return in_fp32 > in_int8
+
+    def _use(self, verdict: Verdict, network: Quantised) -> Choice[str]:
+        try:
+            answers = use_int8(self.model, network)
+        except Exception as error:  # whatever OpenVINO says
+            return self._without(f"it cannot be run ({first_line(error)})")
+        if answers != verdict.answers:
+            self.say(f"INT8 rounds otherwise here than where it was made, on {verdict.cpu}: results may differ in bits")
+        return Choice(PRECISION, words_of(verdict.agreement, verdict.judged), measured_of(verdict))
+
+    def _why_not_made(self) -> str:
+        count = len(self.names)
+        fewest = FEWEST if self.asked else FEWEST_UNASKED
+        if count < fewest:
+            return f"it is not made from fewer than {fewest} pictures"
+        if not self.asked and self.output.count_done_with():
+            return "pictures here were tagged without"
+        problem = why_not_made()
+        if problem or self.asked:
+            return problem
+        return self._why_it_does_not_pay()
+
+    def _why_it_does_not_pay(self) -> str:
+        try:
+            seconds = forward_seconds(self.model, SIZE) / SIZE
+        except Exception as error:  # a network may fail on noise, and not on pictures
+            return f"a batch could not be timed ({first_line(error)})"
+        saved = len(self.names) * seconds * SAVES
+        costs = QUANTISING + len(self.sample.judges) * seconds * JUDGING
+        if saved > costs:
+            return ""
+        return f"making and judging it costs about {costs:.0f} s and would save about {saved:.0f} s"
+
+    def _make(self) -> Choice[str]:
+        calibration, judges = self.sample.sizes
+        self.say(
+            f"making INT8 from {calibration} pictures of this folder and judging it by {judges} others, "
+            "once for this output folder: takes minutes"
+        )
+        network = None
+        try:
+            made = make_int8(self.model, self.settings, self.sample, self.output)
+            problem = self._why_not_worth_judging(made)
+            if problem:
+                return self._without(problem)
+            verdict = judge(made, self.model, self.settings, self.sample, self.decision, self.output)
+            if verdict.used:
+                network = made.network
+        except NotMade as error:
+            if not error.for_good:
+                return self._without(str(error))
+            verdict = refusal(self.model, str(error))
+        self.output.write_folder(files_of(verdict, network), FOLDER)
+        if network is None:
+            return self._by(verdict)
+        return self._use(verdict, network)
+
+    def _why_not_worth_judging(self, made: Made) -> str:
+        """By what was measured; what is asked for is judged in any case."""
+        if self.asked:
+            return ""
+        batch = fixed_batch(self.model.checkpoint.spec, SIZE)
+        fp32, int8 = seconds_in_turn(self.model.normalised, made.run, batch)
+        saved = len(self.names) * (fp32 - int8) / SIZE
+        costs = len(self.sample.judges) * (fp32 + int8) / SIZE
+        if saved > costs:
+            return ""
+        return f"judging it costs about {costs:.0f} s, and it would save about {saved:.0f} s"
+
+
+def measured_of(verdict: Verdict) -> dict[str, Any]:
+    """Returns the figures of a verdict, as they stand in summary.json.
+
+    >>> measured_of(verdict)["judged"]
+    300
+    """
+    figures: dict[str, Any] = {"calibrated": verdict.calibrated, "judged": verdict.judged}
+    if verdict.digest:
+        figures["digest"] = verdict.digest
+    share = verdict.agreement
+    if share is not None:
+        figures |= {"agreement": round(share.value, 5), "low": round(share.low, 5), "high": round(share.high, 5)}
+    return figures | dict(verdict.measured or {})
+
+
+@contextmanager
+def int8_for_this_run(model: ResidentModel) -> Iterator[None]:
+    """After the `with` block the model runs as it was loaded again, where it ran in INT8.
+
+    >>> with int8_for_this_run(model):
+    ...     precision = PrecisionOfRun(model, settings, names, decision, output).choose()
+    """
+    try:
+        yield
+    finally:
+        if model.engine == INT8:
+            model.undo_compile()
