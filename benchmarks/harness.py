@@ -15,10 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wanwu_nb.engines.cache import FOLDER as ENGINES
-from wanwu_nb.hardware import environment
-from wanwu_nb.process import INDUCTOR_CACHE
-
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 OPENVINO_CACHE = "BENCHMARKS_OPENVINO"  # environment variable: where OpenVINO's own loops keep what they made
@@ -87,6 +83,9 @@ def finished(
 
 def caches(folder: Path) -> dict[str, str]:
     """Returns the environment variables that keep what engines prepare, ours and others', below a folder."""
+    from wanwu_nb.engines.cache import FOLDER as ENGINES
+    from wanwu_nb.process import INDUCTOR_CACHE
+
     for name in ("openvino", "inductor"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return {
@@ -111,6 +110,8 @@ def write_record(path: Path, figures: Mapping[str, Any]) -> None:
 
 def machine_here() -> dict[str, str | int]:
     """Returns the machine and versions; of the instructions those that engines may use."""
+    from wanwu_nb.hardware import environment  # here: a child whose memory is measured may want no torch
+
     machine = environment()
     if held_to_avx2():
         machine["instructions"] = "held to AVX2"

@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.detections import Detections, Selection
 from wanwu_nb.finding import find_images
-from wanwu_nb.images import version_of
 from wanwu_nb.measure import MB, peak_memory
 from wanwu_nb.results import OutputFolder, run_key
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
+from wanwu_nb.versions import version_of
 
 from . import harness
 from .workloads import pictures

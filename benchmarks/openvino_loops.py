@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wanwu_nb.detections import RawOutput
+from wanwu_nb.detecting import RawOutput
 from wanwu_nb.engines.openvino_cpu import without_side_effects
 from wanwu_nb.fitting import Placement
 from wanwu_nb.method.job import Job

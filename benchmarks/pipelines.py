@@ -15,7 +15,7 @@ from wanwu_nb.detections import Detections
 from wanwu_nb.method.job import Job
 from wanwu_nb.method.script import write
 from wanwu_nb.results import result_record
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
 
 from .jobs import BATCH_SIZE, Ready, dtype_of, job_of
 

@@ -1,4 +1,4 @@
-"""Write the figures of README.md and docs/speed.md anew from the records: `python -m benchmarks.readme`.
+"""Write the figures of README.md and of docs/ anew from the records: `python -m benchmarks.readme`.
 
 Every table names the machine it was measured on, and none is made from the records of two.
 """
@@ -18,7 +18,7 @@ from .harness import RESULTS, ROOT, machine_of, one_machine, read_record
 
 Record = dict[str, Any]
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md", ROOT / "docs" / "results.md")
 CHART = ROOT / "docs" / "speed.png"
 TITLES = {
     "resnest101": "ResNeSt-101, 54,092 classes, 629 MB, at 224",
@@ -54,6 +54,7 @@ def pages(results: Path = RESULTS) -> dict[Path, str]:
         "choices": choices(read_record(results / "choices.json")),
         "scaled decoding": scaled_decoding(read_record(results / "scaled_decoding.json")),
         "clock": clock(read_record(results / "clock.json")),
+        "exports": exports(read_record(results / "exports.json")),
     }
     first = results / "first_picture.json"
     if first.exists():
@@ -192,6 +193,15 @@ def clock(record: Record) -> str:
         stages = spread(figures["stages_of_wall"])
         rows.append([workload, f"{figures['share']:.3%}", with_clock, stages])
     return on_its_machine(table(headings, rows), clock=record)
+
+
+def exports(record: Record) -> str:
+    """What exporting many pictures takes, and a night with nothing new."""
+    parts = []
+    for kinds, figure in record["exports"].items():
+        parts.append(f"{kinds.replace(',', ', ')} {figure['seconds']:.0f} s and {figure['peak_mb']:.0f} MB of memory")
+    night = f"A night with nothing new takes {record['night_seconds']:.1f} s, the run and its tables together."
+    return f"On {machine_of(record)}, of {record['pictures']:,} pictures: {'; '.join(parts)}. {night}"
 
 
 def spread(values: Sequence[float]) -> str:

@@ -20,11 +20,13 @@ from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.deciding import Decision
 from wanwu_nb.detections import Selection
 from wanwu_nb.finding import find_images
-from wanwu_nb.images import read, version_of
+from wanwu_nb.images import read
 from wanwu_nb.measure import peak_memory
 from wanwu_nb.remembering import load_or_recall, remember
 from wanwu_nb.results import OutputFolder, RawSource, run_key
-from wanwu_nb.tagger import Tagged, Tagger
+from wanwu_nb.tagged import Tagged
+from wanwu_nb.tagger import Tagger
+from wanwu_nb.versions import version_of
 
 from . import harness
 from .memory import link_pictures

@@ -26,7 +26,8 @@ from wanwu_nb.hardware import usable_cores
 from wanwu_nb.images import Picture, read
 from wanwu_nb.process import single_core_threads
 from wanwu_nb.quality.agreement import Share, agreement
-from wanwu_nb.tagger import Failed, Tagger
+from wanwu_nb.tagged import Failed
+from wanwu_nb.tagger import Tagger
 from wanwu_nb.timing import forward_seconds
 
 from . import harness

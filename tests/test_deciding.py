@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wanwu_nb.deciding import DEPTH, NEXT_BEST, Decision
-from wanwu_nb.detections import Detections, Selection, detect
+from wanwu_nb.detecting import detect
+from wanwu_nb.detections import Detections, Selection
 from wanwu_nb.fitting import Placement
 from wanwu_nb.results import result_record
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
 from wanwu_nb.vocabulary import Vocabulary, Word
 
 LABELS = {0: "T恤衫", 1: "短袖", 2: "水印", 3: "台灯", 4: "椅子"}

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from wanwu_nb.detections import Detections, Selection, Tag, detect, pack, unpack
+from wanwu_nb.detecting import detect, pack, unpack
+from wanwu_nb.detections import Detections, Selection, Tag
 from wanwu_nb.fitting import Placement
 
 LABELS = {0: "台灯", 1: "椅子", 2: "苹果"}

@@ -9,10 +9,10 @@ import pytest
 from wanwu_nb import tag_folder
 from wanwu_nb.errors import MissingFile, NotAFolder, PicturesError
 from wanwu_nb.finding import Listing, find_images, list_pictures
-from wanwu_nb.images import version_of
 from wanwu_nb.left_out import NOT_SERVED, SUFFIXES
 from wanwu_nb.results import OutputFolder
-from wanwu_nb.tagger import Failed
+from wanwu_nb.tagged import Failed
+from wanwu_nb.versions import version_of
 
 
 def make(folder: Path, *names: str) -> Path:

@@ -10,7 +10,8 @@ from PIL import Image
 from wanwu_nb import images
 from wanwu_nb.decoding import Limits
 from wanwu_nb.fitting import InputSpec
-from wanwu_nb.images import FileVersion, read, version_of
+from wanwu_nb.images import read
+from wanwu_nb.versions import FileVersion, version_of
 
 STRETCH = InputSpec(64, 64, "stretch", (0.5,) * 3, (0.5,) * 3)
 CROP = InputSpec(224, 224, "crop", (0.5,) * 3, (0.5,) * 3, shorter_side=256)

@@ -72,11 +72,13 @@ def test_the_parameters_cell_is_the_settings(path):
 
 def test_papermill_with_other_parameters_from_another_folder(scenes, tmp_path):
     arguments = "-p", "image_dir", scenes, "-p", "output_dir", "tags", "-p", "batch_size", "4", "-p", "limit", "6"
-    run = papermill(tmp_path, *arguments)
+    run = papermill(tmp_path, *arguments, "-p", "exports", "jsonl")
     assert run.returncode == 0, run.stderr[-3000:]
     summary = json.loads((tmp_path / "tags/summary.json").read_text(encoding="utf-8"))
     assert (summary["total_images"], summary["processed"], summary["batch_size"]["value"]) == (6, 6, 4)
     assert len(contents(tmp_path / "tags")) == 6 < SCENES
+    assert len((tmp_path / "tags/tags.jsonl").read_bytes().splitlines()) == 6
+    assert not (tmp_path / "tags/tags.csv").exists()
     again = papermill(tmp_path, *arguments, "-p", "resume", "false")  # the text "false"
     assert again.returncode == 0, again.stderr[-3000:]
     assert json.loads((tmp_path / "tags/summary.json").read_text(encoding="utf-8"))["processed"] == 6
@@ -87,6 +89,7 @@ def test_papermill_with_other_parameters_from_another_folder(scenes, tmp_path):
     [
         (("-p", "conf_treshold", "0.5"), "unknown parameter conf_treshold: did you mean conf_threshold?"),
         (("-p", "image_dir", "nowhere"), "does not exist: check image_dir"),
+        (("-p", "exports", "csv,xslx"), "unknown export xslx: did you mean xlsx?"),
     ],
 )
 def test_papermill_stops_at_wrong_parameters(tmp_path, arguments, says):
@@ -106,6 +109,23 @@ def test_papermill_fails_when_too_many_pictures_did_but_writes_the_rest(scenes, 
     assert "1 of 2 pictures failed" in run.stderr
     summary = json.loads((tmp_path / "runs/tags/summary.json").read_text(encoding="utf-8"))
     assert (summary["processed"], summary["failed"]) == (1, 1)
+    assert len((tmp_path / "runs/tags/tags.csv").read_bytes().splitlines()) == 2
+
+
+def test_an_export_that_fails_fails_the_run_after_all_else_is_written(scenes, tmp_path):
+    """Somebody's own folder lies where one would go."""
+    (tmp_path / "tags" / "voc").mkdir(parents=True)
+    run = papermill(tmp_path, "-p", "image_dir", scenes, "-p", "output_dir", "tags", "-p", "exports", "voc,csv")
+    assert run.returncode == 1
+    assert "not exported: voc: " in run.stderr
+    assert "voc is there and no export wrote it: move it away" in run.stderr
+    assert len((tmp_path / "tags/tags.csv").read_bytes().splitlines()) == 1 + SCENES
+    summary = json.loads((tmp_path / "tags/summary.json").read_text(encoding="utf-8"))
+    assert (summary["processed"], summary["failed"]) == (SCENES, 0)
+    *others, last = [c for c in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells if c.cell_type == "code"]
+    assert last.metadata.papermill.exception
+    shown = "".join(str(output.get("data", {}).get("text/html", "")) for cell in others for output in cell.outputs)
+    assert '<a href="tags/tags.csv">tags.csv</a>' in shown
 
 
 def test_a_picture_that_has_left_an_inbox_does_not_stop_the_next_night(scenes, tmp_path):

@@ -14,12 +14,12 @@ from conftest import SCENES, contents
 from wanwu_nb import concluding, read_results, tag_folder
 from wanwu_nb.detections import Detections
 from wanwu_nb.errors import OutputBusy, OutputError, SettingsError
-from wanwu_nb.images import FileVersion
 from wanwu_nb.results import OutputFolder, file_systems, locking, set_aside_summary
 from wanwu_nb.results.ledger import compact, read_ledger
 from wanwu_nb.results.lines import LineFile
 from wanwu_nb.summary import Summary
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
+from wanwu_nb.versions import FileVersion
 
 VERSION = FileVersion(7, 1)
 DETECTIONS = Detections(9, 9, None, np.array([0.5]), np.array([3]), ["花瓶"])

@@ -186,7 +186,19 @@ summary = tag_folder(model, "pictures", "tags")
 names = [tagged.image for tagged in read_results("tags")]
 print(summary.processed, summary.failed, *names)
 """
-HIDDEN = {"matplotlib", "pandas", "zhplot", "resvg_py", "psutil", "pynvml", "IPython", "jupyterlab", "papermill"}
+HIDDEN = {
+    "matplotlib",
+    "pandas",
+    "xlsxwriter",
+    "pyarrow",
+    "zhplot",
+    "resvg_py",
+    "psutil",
+    "pynvml",
+    "IPython",
+    "jupyterlab",
+    "papermill",
+}
 
 
 def test_tagging_works_without_any_extra(tmp_path):

@@ -16,13 +16,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from wanwu_nb import read_results
-from wanwu_nb.detections import Detections, Selection, detect
+from wanwu_nb.detecting import detect
+from wanwu_nb.detections import Detections, Selection
 from wanwu_nb.fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec, Placement, fit, place
-from wanwu_nb.images import FileVersion
 from wanwu_nb.results import OutputFolder, json_path, result_record, to_json
 from wanwu_nb.results.ledger import read_ledger
-from wanwu_nb.tagger import Failed, Tagged
+from wanwu_nb.tagged import Failed, Tagged
 from wanwu_nb.text import clean_label
+from wanwu_nb.versions import FileVersion
 
 KEY = "key"
 LABELS = {0: "台灯", 1: "椅子", 2: "苹果"}

@@ -11,11 +11,11 @@ from wanwu_nb import read_results
 from wanwu_nb.detections import Detections, Selection, Tag
 from wanwu_nb.errors import MissingFile, ResultsError
 from wanwu_nb.hardware import Choice
-from wanwu_nb.images import FileVersion, version_of
 from wanwu_nb.results import OutputFolder, read_result, run_key
 from wanwu_nb.results.ledger import read_ledger
 from wanwu_nb.summary import Summary
-from wanwu_nb.tagger import Failed, Tagged
+from wanwu_nb.tagged import Failed, Tagged
+from wanwu_nb.versions import FileVersion, version_of
 
 BOX = np.array([[1.0, 2, 30.123456, 40]])
 DETECTIONS = Detections(200, 100, BOX, np.array([0.93]), np.array([10]), ["台灯"])

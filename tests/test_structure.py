@@ -26,6 +26,7 @@ AROUND_THE_CORE = {"exports", "views", "quality", "method", "demo", "schedule", 
 # The extras whose packages a room may need, beside those that all have.
 EXTRAS = {
     "decoding": ["heic"],
+    "exports": ["exports"],
     "views": ["views"],
     "vocabulary": ["tables"],
     "method": ["method"],

@@ -15,13 +15,15 @@ from torchvision.ops import nms
 from wanwu_nb import tag_folder
 from wanwu_nb.deciding import Decision
 from wanwu_nb.decoding import decode
-from wanwu_nb.detections import Selection, pack
+from wanwu_nb.detecting import pack
+from wanwu_nb.detections import Selection
 from wanwu_nb.errors import DeviceError
 from wanwu_nb.fitting import InputSpec, fit
 from wanwu_nb.hardware import Choice
 from wanwu_nb.images import Picture
 from wanwu_nb.results import result_record, run_key, to_json
-from wanwu_nb.tagger import Failed, Tagged, Tagger, full_batch
+from wanwu_nb.tagged import Failed, Tagged
+from wanwu_nb.tagger import Tagger, full_batch
 
 SMALL = InputSpec(8, 8, "stretch", (0.5,) * 3, (0.5,) * 3)
 

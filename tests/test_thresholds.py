@@ -17,9 +17,9 @@ from wanwu_nb import read_results, tag_folder
 from wanwu_nb.deciding import Decision
 from wanwu_nb.detections import Detections, Selection
 from wanwu_nb.errors import MissingFile, ResultsError
-from wanwu_nb.images import FileVersion
 from wanwu_nb.results import read_raw
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
+from wanwu_nb.versions import FileVersion
 from wanwu_nb.views.changes import COLUMNS, vocabulary_changes, vocabulary_table
 from wanwu_nb.views.headings import HEADINGS
 from wanwu_nb.views.thresholds import threshold_chart

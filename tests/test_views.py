@@ -16,11 +16,11 @@ from PIL import Image
 from wanwu_nb.decoding import decode
 from wanwu_nb.demo.products import PRODUCTS
 from wanwu_nb.detections import Detections, Tag
-from wanwu_nb.images import version_of
 from wanwu_nb.measure import STAGE_NAMES_ZH
 from wanwu_nb.quality import Share
-from wanwu_nb.tagger import Tagged
+from wanwu_nb.tagged import Tagged
 from wanwu_nb.text import clean_label
+from wanwu_nb.versions import version_of
 from wanwu_nb.views import charts
 from wanwu_nb.views.drawing import drawing_never_decides, shown
 from wanwu_nb.views.fonts import COLOURS, chinese_font

@@ -2,7 +2,7 @@
 
     from wanwu_nb import ResidentModel, read_results, tag_folder
 
-The names are loaded when they are first used: importing `wanwu_nb.settings`, say, costs no torch.
+The names are loaded when they are first used: importing `wanwu_nb.settings`, say, or reading results costs no torch.
 """
 
 from importlib import import_module
@@ -23,7 +23,8 @@ _ROOMS = {"ResidentModel": ".resident", "tag_folder": ".tagging", "read_results"
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _check_torch()
+    if name != "read_results":
+        _check_torch()
     return getattr(import_module(_ROOMS[name], __name__), name)
 
 

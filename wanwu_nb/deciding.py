@@ -8,10 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
-from torchvision.ops import nms
 
-from .detections import BOX_GRID, Detections, Selection, texts_if_any
+from .detections import Detections, Selection, texts_if_any
 from .settings import RAW_FLOOR, TagSettings
 from .vocabulary import NO_WORDS, Vocabulary, read_vocabulary
 
@@ -125,10 +123,10 @@ class Decision:
 
     def _without_overlaps(self, raw: Detections, members: list[int]) -> list[int]:
         assert raw.boxes is not None, "whole-picture tags do not overlap"
-        on_grid = (raw.boxes[members] * BOX_GRID).round()
-        scores = raw.scores[members].astype(np.float64)
-        survivors = nms(torch.from_numpy(on_grid), torch.from_numpy(scores), self.selection.nms_iou)
-        return [members[i] for i in survivors.tolist()]
+        from .detecting import survivors  # here: whoever reads results decides nothing, and needs no torch
+
+        places = survivors(raw.boxes[members], raw.scores[members], self.selection.nms_iou)
+        return [members[i] for i in places]
 
     def _in_words(self, raw: Detections, indices: np.ndarray, unsure: bool) -> Detections:
         boxes = None if raw.boxes is None else raw.boxes[indices]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from .images import version_of
 from .results import LEDGER
+from .versions import version_of
 
 PICTURE = "picture"
 SUFFIXES = (

@@ -19,9 +19,10 @@ from .decoding.pillow_pixels import turn_of
 from .errors import first_line
 from .fitting import InputSpec, Placement, fit
 from .hardware import Choice
-from .images import Picture, read, version_of
+from .images import Picture, read
 from .process import single_core_threads
 from .threads import ReadingThreads
+from .versions import version_of
 
 CPU_THREADS, NVJPEG = "CPU threads", "nvJPEG"
 DECODER_SAMPLE = 32  # pictures that both ways to decode are tried on

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from .deciding import Decision
-from .images import FileVersion
 from .progress import Progress
 from .results import OutputFolder, RawObjects
+from .versions import FileVersion
 
 
 def redecide(

@@ -14,7 +14,8 @@ from . import process
 from .checkpoints import Checkpoint, open_checkpoint
 from .deciding import Decision
 from .decoding import decode
-from .detections import Detections, RawOutput, Selection, pack, unpack
+from .detecting import RawOutput, pack, unpack
+from .detections import Detections, Selection
 from .engines import COMPILED, EAGER, Normalised, Run, compiled
 from .errors import ModelError, first_line
 from .fitting import fit
@@ -22,7 +23,8 @@ from .hardware import DTYPES, Choice, choose_device, choose_precision
 from .images import Picture
 from .paths import local_path
 from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, ModelSettings, check_settings
-from .tagger import Failed, Tagger
+from .tagged import Failed
+from .tagger import Tagger
 
 BATCH_SIZE = 8
 

@@ -17,7 +17,8 @@ from .reading import PictureReader, read_rounds
 from .resident import ResidentModel
 from .results import OutputFolder
 from .settings import PICTURE_TIMEOUT
-from .tagger import Failed, Launched, Tagger
+from .tagged import Failed
+from .tagger import Launched, Tagger
 from .threads import ReadingThreads, heartbeat, reading_threads
 from .tuning import Plan
 

@@ -83,6 +83,7 @@ KNOWS_MORE = (
     "damo/cv_resnest101_general_recognition --local_dir wanwu`, then model=wanwu; "
     "boxes 带框: model=torchvision/fasterrcnn_resnet50_fpn_v2"
 )
+EXPORTS = "csv, xlsx, coco, yolo, voc, labelstudio, parquet, jsonl, or some of them: docs/results.md"
 MODEL = '"auto" by the pictures, "everyday", "demo", a folder, a file, "torchvision/…": docs/models.md'
 
 
@@ -161,6 +162,7 @@ class TagBatchSettings(_Tagging, ModelSettings, _Folders):
     """The parameters of notebooks/03_tag_batch.ipynb."""
 
     model: ModelOfPictures = Field("auto", min_length=1, validate_default=True, description=MODEL)
+    exports: str = Field("csv", description=EXPORTS)
     max_failed: float = Field(0.1, ge=0, le=1, description="the run fails above this share of failed pictures")
     demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn where image_dir is "demo"')
     advanced: str = Field("", description='rarely set, as in "orphans: move": docs/reliability.md')

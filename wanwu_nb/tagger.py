@@ -4,16 +4,16 @@ A batch whose memory runs out is run again in smaller ones; where it fails other
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from .deciding import NEXT_BEST, Decision
-from .detections import Detections, Tag, detect, unpack
+from .detecting import detect, unpack
 from .errors import DeviceError, ModelError, first_line
-from .images import FileVersion, Picture
+from .images import Picture
+from .tagged import Failed, Tagged
 
 NO_HALF_KERNEL = ("not implemented for 'BFloat16'", "not implemented for 'Half'")
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -30,52 +30,6 @@ class Model(Protocol):
     def launch(self, batch: Tensor) -> Tensor:
         """Start uint8 [B,3,H,W]; returns what `detections.pack` makes, still on the device."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Tagged:
-    """A picture that was run: its path, the version of the file that was read, and what was found in it.
-
-    `damaged`: the file lacks its end, or a few of its last rows. `raw`: what the network said, from which `detections`
-    were decided; None where a result was read, or decided anew.
-    """
-
-    image: str
-    version: FileVersion | None
-    detections: Detections
-    damaged: bool = False
-    raw: Detections | None = None
-
-    @property
-    def width(self) -> int:
-        """Returns the upright photo's, in pixels."""
-        return self.detections.width
-
-    @property
-    def height(self) -> int:
-        """Returns the upright photo's, in pixels."""
-        return self.detections.height
-
-    @property
-    def objects(self) -> list[Tag]:
-        """Returns one row an object, best first."""
-        return self.detections.tags
-
-    @property
-    def invalid(self) -> int:
-        """Returns how much the network gave that cannot be, and was dropped."""
-        return self.detections.invalid
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A picture that could not be tagged: at which `stage` (read, decode, forward, write), and the reason."""
-
-    image: str
-    version: FileVersion | None
-    stage: str
-    reason: str
-    ended_process: bool = False  # reading it takes the process with it: the next run reads it apart first
 
 
 class Tagger:

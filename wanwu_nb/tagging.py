@@ -10,7 +10,7 @@ from .concluding import leave_vocabulary, sum_up, warn_of_demo
 from .deciding import Decision
 from .decoding import Limits
 from .finding import list_pictures
-from .images import FileVersion, version_of, version_with_content
+from .images import version_with_content
 from .progress import Progress, tell_how_to_go_on
 from .redeciding import redecide
 from .remembering import remember
@@ -29,8 +29,9 @@ from .settings import (
     check_settings,
 )
 from .summary import Summary
-from .tagger import Failed
+from .tagged import Failed
 from .tuning import Plan, make_plan
+from .versions import FileVersion, version_of
 
 
 def tag_folder(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
-from ..detections import RawOutput
+from ..detecting import RawOutput
 from ..errors import ModelError
 
 TAGS = 100  # a whole-picture tagger's best classes that are kept

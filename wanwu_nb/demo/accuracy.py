@@ -20,7 +20,7 @@ from ..hardware import environment
 from ..quality import wilson
 from ..resident import ResidentModel
 from ..results import read_results
-from ..tagger import Tagged
+from ..tagged import Tagged
 from ..tagging import tag_folder
 from .scenes import EFFECTS, draw_folder
 

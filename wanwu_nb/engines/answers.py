@@ -5,7 +5,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from ..detections import pack
+from ..detecting import pack
 from ..fitting import InputSpec
 from .normalised import Run
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import normalize, to_tensor
 
 from ..deciding import Decision
-from ..detections import RawOutput, detect
+from ..detecting import RawOutput, detect
 from ..fitting import Placement, place
 from ..results import json_path, result_record, to_json
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .job import Job, upright
 
 WRITERS = 4  # the article's

@@ -15,12 +15,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..images import FileVersion
 from ..paths import local_path
-from ..summary import Summary
-from ..tagger import Failed, Tagged
+from ..tagged import Failed, Tagged
+from ..versions import FileVersion
 from .file_systems import Names, one_sentence
 from .jsons import to_json
 from .ledger import FINISHED, compact, read_ledger
@@ -33,6 +32,9 @@ from .raw import RAW, RawSource, compact_raw, raw_record
 from .records import FORMAT, LEDGER, result_record
 from .setting_aside import FAILURES, SUMMARY, set_aside_in
 from .vocabulary_file import PARTIAL as VOCABULARY_PARTIAL
+
+if TYPE_CHECKING:
+    from ..summary import Summary  # it knows the machine, and that torch: reading results needs neither
 
 LABELS = "labels.json"
 IN_FLIGHT, IN_FLIGHT_PARTIAL = ".in_flight.json", ".in_flight.partial"
@@ -238,7 +240,7 @@ class OutputFolder:
             line["sha256"] = self._contents[line["image"]]
         return line
 
-    def close(self, summary: Summary) -> None:
+    def close(self, summary: "Summary") -> None:
         """Write failures.csv, note that the run is complete and, last of all, write summary.json."""
         table = io.StringIO(newline="")
         rows = csv.writer(table)

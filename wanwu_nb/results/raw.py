@@ -19,8 +19,8 @@ import numpy as np
 
 from ..deciding import Decision
 from ..detections import Detections
-from ..images import FileVersion
-from ..tagger import Tagged
+from ..tagged import Tagged
+from ..versions import FileVersion
 from .jsons import to_json
 from .lines import parse_line, read_lines, read_texts
 

@@ -8,7 +8,7 @@ from ..deciding import Decision
 from ..detections import Selection
 from ..errors import MissingFile, ResultsError
 from ..paths import local_path
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .folder import LABELS
 from .ledger import read_ledger
 from .lines import parse_line

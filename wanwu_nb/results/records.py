@@ -14,9 +14,9 @@ import numpy as np
 
 from ..detections import DECIMALS, Detections, Selection, texts_if_any
 from ..errors import MissingFile, ResultsError
-from ..images import FileVersion
 from ..paths import local_path
-from ..tagger import Tagged
+from ..tagged import Tagged
+from ..versions import FileVersion
 from ..vocabulary import NO_WORDS, Vocabulary
 from .ledger import read_ledger
 

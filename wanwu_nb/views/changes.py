@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..deciding import Decision
 from ..detections import Selection
-from ..tagger import Tagged
+from ..tagged import Tagged
 from ..vocabulary import Vocabulary, Word
 from ..vocabulary.tables import read_table
 from .tracing import Tracer, names_of

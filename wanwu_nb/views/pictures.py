@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..decoding import decode
 from ..detections import Tag
-from ..images import version_of
 from ..paths import local_path
-from ..tagger import Tagged
+from ..tagged import Tagged
+from ..versions import version_of
 from .drawing import ELLIPSIS, shown
 from .fonts import COLOURS, chinese_font
 

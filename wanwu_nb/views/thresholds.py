@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..deciding import Decision
 from ..settings import RAW_FLOOR
-from ..tagger import Tagged
+from ..tagged import Tagged
 from .charts import COLOURS, FIRST, style
 from .drawing import shown
 from .tracing import Tracer, names_of
