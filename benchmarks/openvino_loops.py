@@ -22,6 +22,7 @@ from .harness import OPENVINO_CACHE, held_to_avx2
 from .jobs import Ready, first_batch, job_of
 
 FILE = "network.xml"
+KEPT: list[Any] = []  # queues, to the end of the process: one that goes while its last thread returns ends it
 
 
 def one_by_one(folder: Path, pictures: list[Path], output: Path) -> Ready:
@@ -41,10 +42,10 @@ def one_by_one(folder: Path, pictures: list[Path], output: Path) -> Ready:
 
 def queue(folder: Path, pictures: list[Path], output: Path) -> Ready:
     """AsyncInferQueue, built for throughput: as many pictures at once as OpenVINO takes for best."""
-    import openvino
-
     job = job_of(folder, pictures, output)
     compiled = compile_for(job, {"PERFORMANCE_HINT": "THROUGHPUT"})
+    import openvino  # after compile_for, which imports it without its telemetry
+
     count = len(compiled.outputs)
 
     # It must not hold what was compiled: let go last by a thread of OpenVINO's own, that would end the process.
@@ -53,9 +54,11 @@ def queue(folder: Path, pictures: list[Path], output: Path) -> Ready:
         outputs = [request.get_output_tensor(i).data for i in range(count)]
         save(job, [name], raw_of(outputs), [placement])
 
+    requests = openvino.AsyncInferQueue(compiled)
+    requests.set_callback(finish)
+    KEPT.append(requests)
+
     def run(job: Job) -> None:
-        requests = openvino.AsyncInferQueue(compiled)
-        requests.set_callback(finish)
         for name in job.names:
             image, placement = prepare(job, name)
             requests.start_async({0: image[None].numpy()}, (name, placement))

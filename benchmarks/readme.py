@@ -8,24 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from wanwu_nb.views.charts import COLOURS, style
-
+from .chart import TITLES, chart, is_ours
 from .harness import RESULTS, ROOT, machine_of, one_machine, read_record
 
 Record = dict[str, Any]
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "speed.md", ROOT / "docs" / "results.md")
 CHART = ROOT / "docs" / "speed.png"
-TITLES = {
-    "resnest101": "ResNeSt-101, 54,092 classes, 629 MB, at 224",
-    "demo": "the demo detector, 5 MB, at 640",
-    "everyday": "the everyday tagger, EfficientNet-Lite0, 19 MB, at 224",
-    "retinanet": "RetinaNet, ResNet-50, at 640",
-}
 SPEED_HEADINGS = (
     "",
     "ms a picture",
@@ -35,7 +24,6 @@ SPEED_HEADINGS = (
     "of what is possible",
     "peak memory",
 )
-GREY = "#b0b0b0"
 
 
 def main() -> None:
@@ -114,10 +102,6 @@ def speed_row(row: Record) -> list[str]:
 
 def in_bold_if_ours(contender: str) -> str:
     return f"**{contender}**" if is_ours(contender) else contender
-
-
-def is_ours(contender: str) -> bool:
-    return contender.startswith("ours")
 
 
 def memory_and_cold_start(memory: Record, cold_start: Record) -> str:
@@ -226,29 +210,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def line(cells: Sequence[str]) -> str:
     inner = " | ".join(cells)
     return f"| {inner} |"
-
-
-def chart(records: Sequence[Record]) -> Figure:
-    """Pictures a second, a panel a workload, each with its machine."""
-    style()
-    figure, panels = plt.subplots(1, len(records), figsize=(5.5 * len(records), 4), layout="constrained", squeeze=False)
-    for panel, record in zip(panels[0], records, strict=True):
-        draw_panel(panel, record)
-    return figure
-
-
-def draw_panel(panel: Axes, record: Record) -> None:
-    """Bars with the fastest at the bottom, ours in colour."""
-    rows = record["rows"][::-1]
-    names = [row["contender"] for row in rows]
-    rates = [row["pictures_per_second"] for row in rows]
-    colours = [COLOURS[0] if is_ours(row["contender"]) else GREY for row in rows]
-    bars = panel.barh(names, rates, color=colours)
-    panel.bar_label(bars, [f"{row['times_default']:.1f}×" for row in rows], padding=3)
-    panel.set_xlim(0, max(rates) * 1.15)
-    panel.set_xlabel("pictures a second")
-    title = TITLES[record["workload"]]
-    panel.set_title(f"{title}\n{machine_of(record)}", fontsize=10)
 
 
 if __name__ == "__main__":
