@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -174,9 +174,16 @@ def _properties() -> dict[str, Any]:
 
 
 class _Opened:
-    """Runs the pictures of a batch side by side, one a request."""
+    """Runs the pictures of a batch side by side, one a request.
+
+    The one opened last stays till the next is opened: let go while a thread of OpenVINO's own still returns from the
+    last picture, that thread would wait for itself, and the process end.
+    """
+
+    last: "ClassVar[_Opened | None]" = None
 
     def __init__(self, compiled: Any, requests: int):
+        _Opened.last = self
         self._compiled = compiled  # a request does not keep it alive
         self._requests = [compiled.create_infer_request() for _ in range(requests)]
         self._count = len(compiled.outputs)
