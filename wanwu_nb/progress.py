@@ -3,9 +3,10 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 from types import TracebackType
 
 from tqdm import tqdm
@@ -115,7 +116,16 @@ def tell_how_to_go_on(resume: bool, progress: Progress | None = None) -> Iterato
         if not error.args:  # else it was told where more was known
             error.args = (_how_to_go_on(resume, progress),)
             error.__dict__["_render_traceback_"] = partial(in_brief, error)
+        _import_what_torch_would()
         raise
+
+
+def _import_what_torch_would() -> None:
+    """torch imports tabulate when the process ends, where it is installed: with its import, Python forgets that an
+    interrupt ended the script, and whoever started it is told of an error instead.
+    """
+    with suppress(Exception):
+        import_module("tabulate")
 
 
 def _how_to_go_on(resume: bool, progress: Progress | None) -> str:
