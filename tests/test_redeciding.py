@@ -128,6 +128,16 @@ def test_a_picture_that_changed_goes_through_the_network(model, scenes, tmp_path
     assert (summary.processed, summary.redecided) == (SCENES, SCENES - 1)
 
 
+def test_with_nothing_to_do_what_the_network_said_is_not_read(model, scenes, tagged, monkeypatch):
+    """Of 100,000 pictures it is 70 MB."""
+
+    def fail(*_):
+        raise AssertionError("raw.jsonl was read")
+
+    monkeypatch.setattr("wanwu_nb.redeciding.RawObjects", fail)
+    assert tag_folder(model, scenes, tagged, batch_size=2).resumed == SCENES
+
+
 def test_resume_false_runs_the_network(model, scenes, tagged):
     summary = tag_folder(model, scenes, tagged, batch_size=2, conf_threshold=0.5, resume=False)
     assert (summary.processed, summary.redecided) == (SCENES, 0)

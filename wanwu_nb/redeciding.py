@@ -24,7 +24,7 @@ def redecide(
     >>> redecide(decision, model.labels, unfinished, output, progress)
     ['new.jpg']
     """
-    if output.source is None:
+    if output.source is None or not unfinished:  # with nothing to do, a long file need not be read
         return list(unfinished)
     with RawObjects(output.folder, output.source, labels, unfinished) as raw:
         redecided = set()
