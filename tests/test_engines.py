@@ -542,6 +542,15 @@ def test_an_engine_is_prepared_without_telemetry_where_others_imported_it_before
     assert preparing.prepare(small, SIZE).value == OPENVINO
 
 
+def test_pictures_meet_the_code_that_was_compiled(small):
+    """Compiled anew at the first real batch, it would run without what freezing the weights brings."""
+    assert small.compile(SIZE) == ""
+    spec = small.checkpoint.spec
+    batch = torch.zeros(SIZE, 3, spec.height, spec.width, dtype=torch.uint8)
+    with torch.compiler.set_stance("fail_on_recompile"):
+        assert len(small.launch(batch)) == SIZE
+
+
 TWO_AND_A_SIGNAL = """
 import signal, sys
 from pathlib import Path

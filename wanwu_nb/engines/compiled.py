@@ -20,9 +20,11 @@ def prepare(network: Normalised, spec: InputSpec, precision: str, batch_size: in
     run: Run = torch.compile(network, dynamic=False, mode=mode)
     from torch._inductor import config as inductor  # takes a second, and reads the cache's variable
 
+    # As pictures come: a tensor made in inference mode is another kind, and the first real batch would compile anew.
+    blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
+    on_device = blank.to(device)
     # freezing as an option of torch.compile comes too late for the tracing
     with inductor.patch(freezing=True), torch.inference_mode():
         for _ in range(FORWARDS):
-            blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
-            run(blank.to(device, non_blocking=True))
+            run(on_device)
     return run
