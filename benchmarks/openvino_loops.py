@@ -48,7 +48,6 @@ def queue(folder: Path, pictures: list[Path], output: Path) -> Ready:
 
     count = len(compiled.outputs)
 
-    # It must not hold what was compiled: let go last by a thread of OpenVINO's own, that would end the process.
     def finish(request: Any, what: tuple[str, Placement]) -> None:
         name, placement = what
         outputs = [request.get_output_tensor(i).data for i in range(count)]

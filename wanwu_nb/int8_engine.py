@@ -37,32 +37,28 @@ def open_int8(model: ResidentModel, network: Quantised) -> tuple[Run, str]:
     spec = checkpoint.spec
     name = identity(INT8, checkpoint.fingerprint, spec.to_dict(), network.digest)
     batch = fixed_batch(spec, ANSWERED)
-    run = _cached(name, batch)
-    if run is None:
-        run = _built(name, network, batch)
-    answers = answers_of(run, batch)
-    return run, digest(answers)
+    return _cached(name, batch) or _built(name, network, batch)
 
 
-def _cached(name: str, batch: Tensor) -> Run | None:
+def _cached(name: str, batch: Tensor) -> tuple[Run, str] | None:
     """What an earlier process built, None where it is not there or does not answer as it did then."""
     try:
         entry = cache.read(name, ONE)
         if entry is None:
             return None
         run = open_built(entry.built)
-        answers = answers_of(run, batch)
+        answers = digest(answers_of(run, batch))
     except Exception:  # refused, or of another version, or of none
         return None
-    return run if digest(answers) == entry.answers else None
+    return (run, answers) if answers == entry.answers else None
 
 
-def _built(name: str, network: Quantised, batch: Tensor) -> Run:
+def _built(name: str, network: Quantised, batch: Tensor) -> tuple[Run, str]:
     built = build(network)
     run = open_built(built)
-    answers = answers_of(run, batch)
-    entry = cache.Entry(built, digest(answers), True, {})
+    answers = digest(answers_of(run, batch))
+    entry = cache.Entry(built, answers, True, {})
     cache.forget(name, ONE)
     with suppress(OSError, cache.Refused):  # the next process builds it again
         cache.keep(name, ONE, entry)
-    return run
+    return run, answers

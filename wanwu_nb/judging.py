@@ -5,15 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from .agreement import Share, agreement
 from .deciding import Decision
 from .decoding import Limits
-from .detecting import pack
 from .detections import Tag
 from .engines import Run
+from .engines.answers import answers_of
 from .engines.openvino_int8 import Quantised, quantise, versions
 from .errors import ModelError, first_line
 from .hardware import cpu_name
@@ -200,10 +199,8 @@ class _Running:
     labels: Mapping[int, str]
     run: Run
 
-    @torch.inference_mode()
     def launch(self, batch: Tensor) -> Tensor:
-        boxes, scores, class_ids = self.run(batch)
-        return pack(boxes, scores, class_ids)
+        return answers_of(self.run, batch)
 
 
 def _pairs(rounds: Iterator[list[Picture]], model: ResidentModel, run: Run, decision: Decision) -> Iterator[Pair]:
