@@ -120,12 +120,14 @@ def test_where_halved_batches_ran_as_loaded_the_summary_does_not_say_compiled(sc
 
 
 def test_without_a_compiler_it_runs_as_it_is_and_says_why(scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
+    from torch._inductor import config  # monkeypatch would take the setting away for all tests to come
+
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     torch.manual_seed(1)
     network = Convolutions()
     network.body.append(nn.Hardswish())  # another graph than the other test's, which may be in the cache
-    summary = tag_folder(tagger(network, tmp_path), scenes, tmp_path / "out", batch_size=3, compile=True)
+    with config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        summary = tag_folder(tagger(network, tmp_path), scenes, tmp_path / "out", batch_size=3, compile=True)
     assert summary.processed == SCENES
     assert summary.compiled.value is False
     assert summary.compiled.reason.startswith("torch.compile failed: ")

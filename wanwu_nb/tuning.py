@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from .engine_choice import choose_engine
-from .engines import COMPILED, EAGER, INT8, OPENVINO
+from .engines import BY_OPENVINO, COMPILED, EAGER, INT8
 from .errors import first_line
 from .hardware import Choice, usable_cores
 from .preparing import sizes_prepared
@@ -51,7 +51,7 @@ class Plan:
             "compiled": self.compiled.value,
             "decoder": self.decoder.value,
         }
-        if self.engine.value in (OPENVINO, INT8):  # torch's two are told by `compiled`
+        if self.engine.value in BY_OPENVINO:  # torch's two are told by `compiled`
             bits["engine"] = self.engine.value
         return bits
 
@@ -63,7 +63,7 @@ class Plan:
         False
         """
         engine = self.engine
-        if engine.value in (OPENVINO, INT8):
+        if engine.value in BY_OPENVINO:
             return Choice(False, "OpenVINO runs the network")
         return Choice(engine.value == COMPILED, engine.reason, engine.measured)
 
@@ -88,7 +88,7 @@ def make_plan(
     decoder = Choice(CPU_THREADS, "there is nothing to do")
     if names:
         engine = choose_engine(settings.compile, earlier, count, batch_size.value, model, say)
-        if engine.value not in (OPENVINO, INT8):
+        if engine.value not in BY_OPENVINO:
             model.load_network()
         decoder_then = earlier.get("decoder", "")
         folder = Path(settings.image_dir)

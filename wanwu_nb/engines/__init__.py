@@ -7,5 +7,6 @@
 from .normalised import Normalised, OutputOnDevice, Run
 
 EAGER, COMPILED, OPENVINO, INT8 = "torch eager", "torch compiled", "OpenVINO", "OpenVINO INT8"
+BY_OPENVINO = (OPENVINO, INT8)
 
-__all__ = ["COMPILED", "EAGER", "INT8", "OPENVINO", "Normalised", "OutputOnDevice", "Run"]
+__all__ = ["BY_OPENVINO", "COMPILED", "EAGER", "INT8", "OPENVINO", "Normalised", "OutputOnDevice", "Run"]
