@@ -4,7 +4,8 @@
 
 OLD is the folder of another checkout, or a commit of this one, which is then laid out in a temporary folder. A turn
 runs every way once, each in a new process, with a fresh output folder; what ours needs was prepared by an earlier one,
-which is not counted, and what the older tree's compiler keeps was there before, too. A process tags `--count` pictures
+which is not counted, and what the older tree's compiler keeps was there before, too. INT8 is a way where its verdict
+holds, and the folder then begins with its network, as it does on the second night. A process tags `--count` pictures
 from its start to its end; then, apart from that, `--again` of them with the engine that is ready by now. Ratios are of
 runs of one turn.
 
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from . import harness, instructions
+from .ours import carry_int8
 from .ratios import figures_of, table
 from .workloads import USUAL, WORKLOADS, pictures
 
@@ -48,6 +50,7 @@ WAYS = {
     "theirs, compiled FP32": Way("theirs", "fp32", "yes"),
     "ours, defaults": Way("ours"),
     "ours, FP32": Way("ours", "fp32"),
+    "ours, INT8": Way("ours", "int8"),
 }
 
 
@@ -142,15 +145,20 @@ def compare(
     variables: Mapping[str, str],
 ) -> dict[str, list[Run]]:
     """All runs of each way on one workload, the ways in turns. The first turn prepares, and is not counted."""
-    runs: dict[str, list[Run]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as parent:
         model = model_for_both(workload, Path(parent))
         variables = {**variables, **harness.caches(Path(parent) / "caches")}
-        for way in ways.values():
-            prepare(trees[way.tree], way, model, variables)
+        earlier = Path(parent) / "earlier"
+        for name, way in list(ways.items()):
+            prepared = prepare(trees[way.tree], way, model, earlier / name, variables)
+            if prepared["precision"]["value"] != way.precision == "int8":
+                print(f"{workload} · {name} · left out: {prepared['precision']['reason']}", flush=True)
+                ways = {other: ways[other] for other in ways if other != name}
+        runs: dict[str, list[Run]] = {name: [] for name in ways}
         for turn in range(turns):
             for name, way in ways.items():
-                runs[name].append(run_once(trees[way.tree], way, model, count, again, variables))
+                run = run_once(trees[way.tree], way, model, count, again, variables, earlier / name)
+                runs[name].append(run)
                 print(f"{workload} · {turn + 1} · {name} · {in_words(runs[name][-1])}", flush=True)
     return runs
 
@@ -170,23 +178,35 @@ def model_for_both(workload: str, parent: Path) -> Path:
     return model
 
 
-def prepare(tree: Path, way: Way, model: Path, variables: Mapping[str, str]) -> None:
+def prepare(tree: Path, way: Way, model: Path, output: Path, variables: Mapping[str, str]) -> Run:
     """What an earlier run leaves: ours its engine, a compiler its cache; and files in the page cache."""
     if way.tree == "ours":
         arguments = ["-m", "wanwu_nb.prepare", str(model), "--precision", way.precision]
         environment = harness.surroundings({**variables, "PYTHONPATH": str(tree)})
         subprocess.run([sys.executable, *arguments], cwd=tree, env=environment)  # says itself what it cannot prepare
-    run_once(tree, way, model, 2, 0, variables)
+    return one_run(tree, way, model, 2, 0, variables, output)
 
 
-def run_once(tree: Path, way: Way, model: Path, count: int, again: int, variables: Mapping[str, str]) -> Run:
+def run_once(
+    tree: Path, way: Way, model: Path, count: int, again: int, variables: Mapping[str, str], earlier: Path
+) -> Run:
+    """One process in a fresh output folder, which holds what the `earlier` one's first run made once for all runs."""
+    with tempfile.TemporaryDirectory() as parent:
+        output = Path(parent)
+        for part in ("run", "again"):
+            carry_int8(earlier / "run", output / part)
+        return one_run(tree, way, model, count, again, variables, output)
+
+
+def one_run(
+    tree: Path, way: Way, model: Path, count: int, again: int, variables: Mapping[str, str], output: Path
+) -> Run:
     """One process: seconds from start to end, without what it measured afterwards; and what it told."""
-    with tempfile.TemporaryDirectory() as output:
-        arguments = ["-P", ONE_RUN, model, pictures()[0].parent, output, "--precision", way.precision]
-        arguments += ["--compile", way.compile, "--count", str(count), "--again", str(again)]
-        if again and way.tree == "ours":
-            arguments.append("--bound")
-        process = harness.finished(arguments, {**variables, "PYTHONPATH": str(tree)}, checkout=tree)
+    arguments = ["-P", ONE_RUN, model, pictures()[0].parent, output, "--precision", way.precision]
+    arguments += ["--compile", way.compile, "--count", str(count), "--again", str(again)]
+    if again and way.tree == "ours":
+        arguments.append("--bound")
+    process = harness.finished(arguments, {**variables, "PYTHONPATH": str(tree)}, checkout=tree)
     run: Run = process.answer
     if again and way.compile == "yes" and not run["compiled"]["value"]:
         raise RuntimeError(f"asked to compile, and did not: {run['compiled']['reason']}")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wanwu_nb.engines import COMPILED, EAGER, OPENVINO
+from wanwu_nb.engines import COMPILED, EAGER, INT8, OPENVINO
 from wanwu_nb.fitting import Placement
 from wanwu_nb.hardware import usable_cores
 from wanwu_nb.method.job import Job
@@ -118,7 +118,7 @@ def ours_with(precision: str, engine: str) -> Contender:
 
 OTHERS = {
     "default script": Contender(partial(step, "default")),
-    "article's final script": Contender(partial(step, "half precision")),
+    "article's final script": Contender(partial(step, "lower precision")),
     "DataLoader, FP32": Contender(partial(dataloader, "fp32"), worker_processes=True),
     "DataLoader, half": Contender(partial(dataloader, "half"), worker_processes=True),
     "transformers pipeline, FP32": Contender(partial(transformers_pipeline, "fp32"), TAGGERS),
@@ -132,6 +132,7 @@ OURS = {
     "ours, FP32": ours_with("fp32", EAGER),
     "ours, FP32, compiled": ours_with("fp32", COMPILED),
     "ours, FP32, OpenVINO": ours_with("fp32", OPENVINO),
+    "ours, INT8": ours_with("int8", INT8),
     "ours, half": ours_with(HALF, EAGER),
     "ours, half, compiled": ours_with(HALF, COMPILED),
 }

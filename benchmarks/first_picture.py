@@ -3,9 +3,10 @@
     python -m benchmarks.first_picture [--repeats 1] [--record benchmarks/results/first_picture.json]
 
 Whole processes: importing, loading and preparing count, and nothing is warmed up. The first process of a pair finds no
-cache of any engine, the second what the first left there. The first picture is tagged when its JSON is written, the
-whole is done when the process has ended. Files of models and pictures are in the page cache for all. Contenders that
-leave nothing behind go through one pair, the others through as many as there are repeats.
+cache of any engine, the second what the first left there, and the first's network in INT8. The first picture is tagged
+when its JSON is written, the whole is done when the process has ended. Files of models and pictures are in the page
+cache for all. Contenders that leave nothing behind go through one pair, the others through as many as there are
+repeats.
 """
 
 import statistics
@@ -18,6 +19,7 @@ from wanwu_nb.results import json_path
 
 from . import harness
 from .contenders import AS_IT_COMES, CONTENDERS
+from .ours import carry_int8
 from .workloads import USUAL, WORKLOADS, pictures
 
 COUNT = 200
@@ -75,6 +77,7 @@ def pair_of_processes(workload: str, name: str, count: int) -> dict[str, Run]:
         caches = harness.caches(Path(parent) / "caches")
         for process in PROCESSES:
             output = Path(parent) / process
+            carry_int8(Path(parent) / "first", output)
             pair[process] = timed(workload, name, count, output, caches)
     first, second = pair["first"], pair["second"]
     print(f"{workload} · {name} · first picture after {first['first_picture']:.1f} s, ", end="")

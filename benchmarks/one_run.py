@@ -30,7 +30,7 @@ def main() -> None:
         tag_folder(model, options.pictures, options.output / "again", compile=compile, limit=options.again)
         told["ms"] = 1000 * (time.perf_counter() - started) / options.again
     if options.bound:
-        told["bound_ms"] = 1000 * bound_of(model, options.pictures, options.again, told["batch_size"]["value"])
+        told["bound_ms"] = 1000 * bound_of(model, options, told["batch_size"]["value"])
     told["seconds_after_the_run"] = time.perf_counter() - ended
     print(json.dumps(told))
 
@@ -56,12 +56,14 @@ def peak_mb() -> float:
     raise RuntimeError("Linux tells it, and this is another system")
 
 
-def bound_of(model: Any, folder: Path, count: int, batch_size: int) -> float:
+def bound_of(model: Any, options: argparse.Namespace, batch_size: int) -> float:
     """Seconds a picture of decoding alone plus the network alone. Only trees of today can tell."""
     from wanwu_nb.method.limits import bound, seconds_of
+    from wanwu_nb.quantising import as_tagged
 
-    names = sorted(path.name for path in folder.glob("*.jpg"))
-    parts = bound(model, folder, names[:count], batch_size)
+    names = sorted(path.name for path in options.pictures.glob("*.jpg"))
+    with as_tagged(model, options.output / "again"):
+        parts = bound(model, options.pictures, names[: options.again], batch_size)
     return seconds_of(parts, model.device.value)
 
 

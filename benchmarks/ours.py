@@ -1,13 +1,17 @@
 """Our own ways: `tag_folder` in one precision with one engine, or with nothing set."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 
 from wanwu_nb import ResidentModel, tag_folder
-from wanwu_nb.engines import COMPILED, EAGER, OPENVINO, openvino_cpu
+from wanwu_nb.engines import COMPILED, EAGER, INT8, OPENVINO, openvino_cpu
 from wanwu_nb.hardware import choose_device, choose_precision
+from wanwu_nb.int8_folder import FOLDER as INT8_FOLDER
+from wanwu_nb.method.job import why_no_int8
 from wanwu_nb.method.limits import bound, seconds_of
 from wanwu_nb.preparing import prepare, sizes_prepared
+from wanwu_nb.quantising import as_tagged
 from wanwu_nb.reading import DECODER_SAMPLE
 from wanwu_nb.summary import Summary
 
@@ -16,7 +20,7 @@ from .jobs import BATCH_SIZE, Ready
 
 BOUND_PICTURES = 64  # that the limits are measured on
 HALF = "half"  # fp16 or bf16: what "auto" takes where the machine has instructions for one
-COMPILE = {EAGER: False, COMPILED: True, OPENVINO: "auto"}  # the parameter that asks for an engine
+COMPILE = {EAGER: False, COMPILED: True, OPENVINO: "auto", INT8: "auto"}  # the parameter that asks for an engine
 
 
 def runs_here(precision: str, engine: str) -> bool:
@@ -27,6 +31,8 @@ def runs_here(precision: str, engine: str) -> bool:
         return False
     if engine == OPENVINO:
         return not openvino_cpu.why_not(device, precision)
+    if engine == INT8:
+        return not why_no_int8(device)
     return True
 
 
@@ -55,7 +61,14 @@ def ours(precision: str, engine: str, folder: Path, pictures: list[Path], output
             make_ready(model, engine, batch_size)
         compile = COMPILE[engine]
         summary = tag_folder(
-            model, image_dir, output, batch_size=batch_size, compile=compile, resume=False, limit=count
+            model,
+            image_dir,
+            output,
+            batch_size=batch_size,
+            compile=compile,
+            resume=False,
+            limit=count,
+            int8_agreement=0,  # the table shows what it is
         )
         if summary.engine.value != engine:
             raise RuntimeError(f"{engine} was asked for, and {summary.engine.value} ran: {summary.engine.reason}")
@@ -64,7 +77,8 @@ def ours(precision: str, engine: str, folder: Path, pictures: list[Path], output
 
     def limit() -> dict[str, float]:
         names = [path.name for path in pictures[:BOUND_PICTURES]]
-        return limit_of(model, image_dir, names, sizes[-1])
+        with as_tagged(model, output):
+            return limit_of(model, image_dir, names, sizes[-1])
 
     warm_up = partial(run, DECODER_SAMPLE)  # what is measured once in a process, decoders too, is measured here
     return Ready(partial(run, len(pictures)), warm_up, limit)
@@ -81,6 +95,12 @@ def make_ready(model: ResidentModel, engine: str, batch_size: int) -> None:
             raise RuntimeError(problem)
     if engine == OPENVINO and batch_size not in sizes_prepared(model):
         prepare(model, batch_size, must_be_faster=False)
+
+
+def carry_int8(earlier: Path, output: Path) -> None:
+    """Let a new output folder begin with the quantised network of an earlier one, as a later run in that one would."""
+    if (earlier / INT8_FOLDER).is_dir():
+        shutil.copytree(earlier / INT8_FOLDER, output / INT8_FOLDER)
 
 
 def nothing_set(folder: Path, pictures: list[Path], output: Path) -> Ready:

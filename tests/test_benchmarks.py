@@ -316,6 +316,21 @@ def test_a_contender_writes_whole_results_that_agree(name, demo_workload, three,
         assert limits["bound"] >= max(limits["decode"], limits["forward"]) > 0
 
 
+def test_int8_is_a_contender_and_later_processes_find_its_network(demo_workload, scenes, tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / "engines"))
+    photos = sorted(scenes.glob("*.jpg"))
+    ready = contenders.CONTENDERS["ours, INT8"].prepare(demo_workload, photos, tmp_path / "first")
+    ready.run()
+    limits = speed.limits(ready)
+    assert limits["bound"] >= max(limits["decode"], limits["forward"]) > 0
+    ours.carry_int8(tmp_path / "first", tmp_path / "second")
+    monkeypatch.setattr("wanwu_nb.quantising.make_int8", None)
+    contenders.CONTENDERS["ours, INT8"].prepare(demo_workload, photos, tmp_path / "second").run()
+    for path in photos:
+        first, second = read_result(tmp_path / "first", path.name), read_result(tmp_path / "second", path.name)
+        assert first.objects == second.objects
+
+
 def test_openvinos_own_loop_keeps_for_its_next_process_what_it_made(demo_workload, three, tmp_path, monkeypatch):
     monkeypatch.setenv(harness.OPENVINO_CACHE, str(tmp_path))
     prepare = contenders.CONTENDERS["OpenVINO, one by one"].prepare
@@ -350,7 +365,8 @@ def test_half_is_a_row_where_there_are_instructions_for_it(monkeypatch):
     assert rows == list(contenders.OURS)
     for name, value in harness.HELD_TO_AVX2.items():
         monkeypatch.setenv(name, value)
-    assert speed.contenders_for("demo")[-3:] == ["ours, FP32", "ours, FP32, compiled", "ours, FP32, OpenVINO"]
+    in_fp32 = ["ours, FP32", "ours, FP32, compiled", "ours, FP32, OpenVINO"]
+    assert speed.contenders_for("demo")[-4:] == [*in_fp32, "ours, INT8"]
     monkeypatch.undo()
     monkeypatch.setattr(ours, "choose_precision", lambda asked, device: choice_of("fp32"))
     assert "ours, half" not in speed.contenders_for("demo")
@@ -511,7 +527,7 @@ def tree_that_takes(seconds: float, folder: Path) -> Path:
 def test_a_run_is_timed_apart_from_what_is_measured_after_it(tmp_path):
     tree = tree_that_takes(1.0, tmp_path / "tree")
     way = compare_trees.Way("theirs", "fp32", "yes")
-    run = compare_trees.run_once(tree, way, tmp_path / "model", 200, 10, {})
+    run = compare_trees.run_once(tree, way, tmp_path / "model", 200, 10, {}, tmp_path)
     assert 1.0 < run["seconds"] < 1.9
     assert 100 <= run["ms"] < 150
     assert run["engine"]["value"] == "as asked"
@@ -524,12 +540,12 @@ def test_a_tree_that_was_to_compile_and_did_not_stops_the_comparison(tmp_path):
     init = tree / "wanwu_nb" / "__init__.py"
     init.write_text(init.read_text().replace('"value": compile is True, ', '"value": False, '))
     with pytest.raises(RuntimeError, match="asked to compile, and did not: as asked"):
-        compare_trees.run_once(tree, compare_trees.Way("theirs", "fp32", "yes"), tmp_path, 2, 1, {})
+        compare_trees.run_once(tree, compare_trees.Way("theirs", "fp32", "yes"), tmp_path, 2, 1, {}, tmp_path)
 
 
 def test_this_tree_is_run_by_the_same_script(demo_workload, three, tmp_path, monkeypatch):
     monkeypatch.setattr(compare_trees, "pictures", lambda: three)
-    run = compare_trees.run_once(ROOT, compare_trees.Way("ours", "fp32"), demo_workload, 2, 3, {})
+    run = compare_trees.run_once(ROOT, compare_trees.Way("ours", "fp32"), demo_workload, 2, 3, {}, tmp_path)
     assert run["engine"]["value"] == "torch eager"
     assert 0 < run["bound_ms"] < 3 * run["ms"]
 
@@ -547,19 +563,23 @@ def test_ratios_are_of_runs_of_one_turn():
     assert "held to AVX2" in shown
 
 
-def test_the_ways_take_turns_and_preparing_is_not_counted(tmp_path, monkeypatch):
+def test_the_ways_take_turns_and_preparing_is_not_counted(tmp_path, monkeypatch, capsys):
     ran = []
 
-    def run_once(tree, way, model, count, again, variables):
+    def one_run(tree, way, model, count, again, variables, output):
         ran.append((tree.name, way.precision, count))
-        return {"seconds": 1.0, "ms": 1.0, "engine": None, "precision": {"value": "fp32"}, "batch_size": {"value": 4}}
+        precision = {"value": "fp32", "reason": "INT8 is not used"}
+        return {"seconds": 1.0, "ms": 1.0, "engine": None, "precision": precision, "batch_size": {"value": 4}}
 
-    monkeypatch.setattr(compare_trees, "run_once", run_once)
+    monkeypatch.setattr(compare_trees, "one_run", one_run)
     monkeypatch.setattr(compare_trees, "model_for_both", lambda workload, parent: tmp_path)
     ways = {"theirs, defaults": compare_trees.Way("theirs"), "theirs, other": compare_trees.Way("theirs", "fp32")}
+    ways["theirs, INT8"] = compare_trees.Way("theirs", "int8")
     runs = compare_trees.compare({"theirs": tmp_path / "old"}, "demo", ways, 2, 200, 64, {})
-    assert ran == [("old", "auto", 2), ("old", "fp32", 2), *[("old", "auto", 200), ("old", "fp32", 200)] * 2]
+    prepared = [("old", "auto", 2), ("old", "fp32", 2), ("old", "int8", 2)]
+    assert ran == [*prepared, *[("old", "auto", 200), ("old", "fp32", 200)] * 2]  # INT8's verdict did not hold
     assert [len(several) for several in runs.values()] == [2, 2]
+    assert "theirs, INT8 · left out: INT8 is not used" in capsys.readouterr().out
 
 
 def test_held_to_avx2_auto_is_what_it_would_be_there():

@@ -71,6 +71,7 @@ def test_a_listing_that_was_cut_off_is_not_complete(tmp_path, limit, names, comp
     listing = list_pictures(make(tmp_path, "a.jpg", "b.jpg", "c.jpg"), limit)
     assert len(listing.names) == names
     assert listing.complete is complete
+    assert [*listing.names, *listing.beyond] == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 # --- linked folders ---------------------------------------------------------------------------------------------------

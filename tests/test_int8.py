@@ -16,11 +16,13 @@ from small_networks import Colours, tagger
 from torch import nn
 
 from wanwu_nb import ResidentModel, judging, quantising, tag_folder
-from wanwu_nb.engines import EAGER, INT8, cache, openvino_cpu, openvino_int8
+from wanwu_nb.engines import EAGER, INT8, OPENVINO, cache, openvino_cpu, openvino_int8
 from wanwu_nb.errors import SettingsError
+from wanwu_nb.finding import Listing
 from wanwu_nb.hardware import Choice
 from wanwu_nb.int8_folder import FOLDER, read_verdict
 from wanwu_nb.judging import Sample
+from wanwu_nb.preparing import prepare
 from wanwu_nb.remembering import load_or_recall
 from wanwu_nb.results import OutputFolder, read_raw
 from wanwu_nb.settings import ModelSettings
@@ -165,6 +167,15 @@ def test_int8_is_made_and_judged_once_an_output_folder(tagged, scenes, tmp_path,
     assert summary.precision.record() == Summary.read(tagged).precision.record()
 
 
+def test_a_process_opens_the_engine_once(tagged, scenes, tmp_path, monkeypatch):
+    model = fresh()
+    for name in ("first", "second"):
+        output = with_the_network_of(tagged, tmp_path, name)
+        assert tag_folder(model, scenes, output, int8_agreement=LITTLE, limit=1).engine.value == INT8
+        monkeypatch.setattr("wanwu_nb.int8_engine.open_built", never)
+    assert model.engine == EAGER
+
+
 def test_a_recalled_model_runs_int8_without_its_network(tagged, scenes, tmp_path, monkeypatch):
     output = with_the_network_of(tagged, tmp_path)
     tag_folder(load_or_recall(output, **AS_INT8), scenes, output, int8_agreement=LITTLE, limit=3)
@@ -247,10 +258,20 @@ def test_few_pictures_cannot_show_enough(small, scenes, tmp_path):
 
 
 def test_three_pictures_are_too_few_to_make_int8_from(small, scenes, tmp_path):
-    summary = tag_folder(small(), scenes, tmp_path / "out", limit=3)
+    three = tmp_path / "three"
+    three.mkdir()
+    for path in sorted(scenes.glob("*.jpg"))[:3]:
+        shutil.copy(path, three)
+    summary = tag_folder(small(), three, tmp_path / "out")
     expected = "INT8 was asked for; INT8 is not used: it is not made from fewer than 8 pictures"
     assert (summary.precision.value, summary.precision.reason) == ("fp32", expected)
     assert not (tmp_path / "out" / FOLDER).exists()
+
+
+def test_a_limit_is_for_what_is_tagged_and_not_for_what_int8_is_made_from(small, scenes, tmp_path):
+    summary = tag_folder(small(), scenes, tmp_path / "out", int8_agreement=LITTLE, limit=2)
+    assert (summary.precision.value, summary.total_images) == ("int8", 2)
+    assert summary.precision.measured["judged"] == 7
 
 
 def test_more_is_wanted_than_was_seen_or_less(tagged, scenes, tmp_path, monkeypatch):
@@ -337,6 +358,19 @@ def test_int8_is_not_taken_unasked_where_it_does_not_pay(
     assert not (tmp_path / "out" / FOLDER).exists()
 
 
+def test_what_int8_would_save_is_reckoned_against_openvino_where_that_would_run(
+    small, scenes, tmp_path, worthwhile, monkeypatch
+):
+    assert prepare(small(precision="auto"), judging.SIZE, must_be_faster=False).value == OPENVINO
+    engines = []
+    monkeypatch.setattr(quantising, "forward_seconds", lambda model, size: engines.append(model.engine) or 0.0)
+    model = small(precision="auto")
+    summary = tag_folder(model, scenes, tmp_path / "out", int8_agreement=LITTLE, batch_size=3)
+    assert "would save about 0 s" in summary.precision.reason
+    assert engines == [OPENVINO]
+    assert summary.engine.value == EAGER  # batches of 3 were not prepared
+
+
 def test_unasked_a_folder_that_was_begun_keeps_its_precision(small, scenes, tmp_path, worthwhile):
     output = tmp_path / "out"
     tag_folder(small(precision="fp32"), scenes, output, int8_agreement=LITTLE, limit=1)
@@ -361,7 +395,8 @@ def test_unasked_int8_is_not_thought_of_where_half_precision_helps(small, scenes
     for name, value in change.items():
         setattr(model, name, value)
     with OutputFolder(tmp_path / "out") as output:
-        run = quantising.PrecisionOfRun(model, quantising.TagSettings(), [], quantising.Decision(), output)
+        nothing = Listing([], {}, [], complete=True)
+        run = quantising.PrecisionOfRun(model, quantising.TagSettings(), nothing, quantising.Decision(), output)
         assert run.choose() == model.precision
 
 
@@ -538,7 +573,7 @@ from wanwu_nb.engines.openvino_int8 import quantise
 if sys.argv[2] == "before":
     import nncf
 model = tagger(Colours(), Path(sys.argv[1]))
-quantise(model.normalised, model.checkpoint.spec, [torch.zeros(3, 8, 8, dtype=torch.uint8)])
+quantise(model.normalised.in_fp32(), [torch.zeros(3, 8, 8, dtype=torch.uint8)])
 from nncf.telemetry.wrapper import telemetry
 assert telemetry._impl is None, "telemetry is at work"
 """

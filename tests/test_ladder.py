@@ -13,9 +13,10 @@ from model_files import classifier
 
 from wanwu_nb.demo import TRUTH
 from wanwu_nb.errors import MeasurementError, ResultsError, SettingsError
-from wanwu_nb.hardware import usable_cores
+from wanwu_nb.hardware import Choice, usable_cores
 from wanwu_nb.measure import StageClock
 from wanwu_nb.method import script
+from wanwu_nb.method.job import fewer_bits
 from wanwu_nb.method.ladder import Ladder, TagsChanged, ladder_of
 from wanwu_nb.method.limits import seconds_of
 from wanwu_nb.method.steps import DEFAULT, STEPS, forecast
@@ -114,7 +115,7 @@ def test_every_second_of_a_script_counts_for_its_stage(climbed, tmp_path, monkey
 
         return work
 
-    monkeypatch.setattr(script, "upright", taking(1.0, script.upright))
+    monkeypatch.setattr(script, "prepared", taking(1.0, script.prepared))
     monkeypatch.setattr(script, "detect", taking(0.5, script.detect))
     monkeypatch.setattr(script, "write", taking(0.25, script.write))
     network = climbed.job.open_network()
@@ -183,9 +184,10 @@ def test_ours_stands_beside_the_article(climbed):
     assert table.loc["resident", "times_default_here"] == whole_ladder(climbed).loc["resident", "times_default"]
 
 
-def test_half_precision_stands_beside_the_full(climbed):
+def test_other_precisions_stand_beside_the_full(climbed):
     table = precisions(climbed)
-    assert list(table.index) == ["fp32", "bf16"]
+    lower = climbed.job.lower
+    assert list(table.index) == (["fp32", "int8"] if lower == "int8" else ["fp32", lower, "int8"])
     assert table.loc["fp32", "changed_tags"] == "0 of 6"
     assert table.loc["fp32", "times_fp32"] == "1.00"
 
@@ -227,8 +229,78 @@ def test_tables_of_cells_left_out_or_run_in_another_order_are_no_error(climbed, 
     table = whole_ladder(empty)
     assert table.loc["batched", "seconds"]
     assert "times_default" not in table
-    assert "not measured yet" in precisions(empty).loc["half precision", "note"]
+    assert "not measured yet" in precisions(empty).loc["lower precision", "note"]
     assert len(changed_tags(Ladder(climbed.job))) == 0
+
+
+# --- INT8 -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def in_int8(climbed, scenes, tmp_path_factory) -> Ladder:
+    """The steps from lower precision on, as a CPU without instructions for half precision takes them."""
+    folder = tmp_path_factory.mktemp("int8")
+    weights = classifier(folder, "timm")
+    model = {"model": str(weights), "architecture": "timm/resnet18", "labels": str(folder / "labels.txt")}
+    ladder = ladder_on(scenes, folder / "job", limit=10, batch_size=4, repeats=1, min_agreement=0, **model)
+    ladder.job = replace(ladder.job, lower="int8")
+    for step in ("default", "batched", "lower precision", "overlapped", "compiled"):
+        ladder.measure(step)
+    return ladder
+
+
+def test_in_int8_the_step_runs_the_quantised_network_and_the_package_its_own(in_int8):
+    lower, overlapped = in_int8.rows["lower precision"], in_int8.rows["overlapped"]
+    assert (lower.reason, lower.precision, lower.refused) == ("", "int8", "")
+    assert set(lower.stages) == {"load", "preprocess", "forward", "postprocess", "write"}
+    assert overlapped.precision.startswith("int8 (")
+    assert (overlapped.output / "int8" / "model.xml").is_file()
+    assert precisions(in_int8).index.to_list() == ["fp32", "int8"]
+
+
+def test_what_runs_in_int8_is_not_compiled_once_more(in_int8):
+    assert "there is nothing left to compile" in in_int8.rows["compiled"].reason
+
+
+def test_the_limit_of_the_packages_loop_is_that_of_its_own_engine(in_int8):
+    """resnet18 takes several times as long in FP32; whatever the machine, INT8 is not as slow."""
+    forward = in_int8.rows["overlapped"].stages["forward"]
+    in_fp32 = in_int8.rows["default"].stages["forward"]
+    assert forward < in_fp32
+
+
+def test_int8_that_changes_too_many_tags_is_shown_and_not_built_upon(empty, monkeypatch):
+    share = Share(80, 100, *wilson(80, 100))
+    row = Row("batched", seconds=(1.0,), stages=STAGES)
+    lower = replace(row, step="lower precision", seconds=(0.2,), precision="int8")
+    empty.job = replace(empty.job, lower="int8")
+    empty.rows = {"default": replace(row, step="default"), "batched": row}
+    monkeypatch.setattr("wanwu_nb.method.ladder.attempt", lambda *_: lower)
+    monkeypatch.setattr("wanwu_nb.method.ladder.agreement", lambda *_, **__: share)
+    monkeypatch.setattr(empty, "pairs", lambda *_: [])
+    measured = empty.measure("lower precision")
+    assert measured.refused.startswith("agrees with the default on 80.0% of the tags")
+    assert "not used: agrees with" in str(measured)
+    assert empty.fastest_before("overlapped").step != "lower precision"
+    assert "not used 不采用: lower precision, int8: agrees with" in empty.advice()
+    assert "no step surely changes" not in empty.check(0.99)  # nothing else was compared
+    monkeypatch.setattr("wanwu_nb.method.ladder.attempt", lambda step, job, *_: Row(step.name, str(job.open_resident)))
+    assert empty.measure("overlapped").reason == str(empty.job.open_resident)  # in the precision by the hardware
+
+
+@pytest.mark.parametrize(
+    ("device", "auto", "missing", "lower"),
+    [
+        ("cuda", "fp16", "", "fp16"),
+        ("cpu", "bf16", "", "bf16"),
+        ("cpu", "fp32", "", "int8"),
+        ("cpu", "fp32", "NNCF is not installed", "bf16"),
+    ],
+)
+def test_fewer_bits_are_those_that_the_machine_has_instructions_for(monkeypatch, device, auto, missing, lower):
+    monkeypatch.setattr("wanwu_nb.method.job.choose_precision", lambda *_: Choice(auto, ""))
+    monkeypatch.setattr("wanwu_nb.method.job.why_not_made", lambda: missing)
+    assert fewer_bits(device) == lower
 
 
 # --- predictions and advice -------------------------------------------------------------------------------------------
@@ -286,7 +358,7 @@ def test_a_prediction_counts_no_step_that_lost(empty):
         ("default", "cpu", 10),
         ("resident", "cpu", 4),
         ("batched", "cpu", 8.25),
-        ("half precision", "cuda", 9),
+        ("lower precision", "cuda", 9),
         ("overlapped", "cpu", 8 / usable_cores() + 2),
         ("overlapped", "cuda", max(8 / usable_cores(), 2)),
         ("compiled", "cpu", 9),
@@ -385,12 +457,12 @@ def test_pictures_that_ground_truth_and_folder_do_not_share_are_named_in_one_lin
 
 def test_a_network_that_cannot_run_in_half_is_a_row_with_the_reason(scenes, tmp_path):
     ladder = ladder_on(scenes, tmp_path / "job", limit=2)
-    ladder.job = replace(ladder.job, open_network=RefusesHalf)
-    for step in ("default", "resident", "batched", "half precision"):
+    ladder.job = replace(ladder.job, open_network=RefusesHalf, lower="bf16")
+    for step in ("default", "resident", "batched", "lower precision"):
         ladder.measure(step)
-    assert ladder.rows["half precision"].reason == "\"sort\" not implemented for 'BFloat16'"
+    assert ladder.rows["lower precision"].reason == "\"sort\" not implemented for 'BFloat16'"
     assert not ladder.rows["batched"].reason
-    assert "not run" in precisions(ladder).loc["half precision", "note"]
+    assert "not run" in precisions(ladder).loc["lower precision", "note"]
     assert ladder.predict("overlapped").startswith(f"{ladder.fastest_before('overlapped').step} → overlapped")
     assert ladder.check(0.99).startswith("no step surely changes")
 
@@ -453,8 +525,8 @@ def test_a_step_that_is_none_is_refused(scenes, tmp_path, steps, says):
 
 
 def test_steps_left_out_say_so(scenes, tmp_path):
-    ladder = ladder_on(scenes, tmp_path / "job", steps="half precision, resident", limit=2)
-    assert ladder.steps == ["default", "half precision", "resident"]
+    ladder = ladder_on(scenes, tmp_path / "job", steps="lower precision, resident", limit=2)
+    assert ladder.steps == ["default", "lower precision", "resident"]
     assert ladder.measure("batched").reason == "left out by the parameter steps"
 
 

@@ -75,7 +75,7 @@ def climbed(model, scenes, tmp_path_factory) -> Climbed:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_step_tags_every_picture_and_agrees_with_the_default(climbed, name):
-    least = 0.9 if STEPS[name].half else 1.0
+    least = 0.9 if STEPS[name].lower else 1.0
     share = agreement_between(climbed.names, climbed.outputs["default"], climbed.outputs[name])
     assert len(results_in(climbed.outputs[name])) == SCENES
     assert share.value >= least
@@ -128,7 +128,7 @@ def test_half_precision_is_half(scenes, tmp_path):
 
     job = job_on(scenes, tmp_path, limit=2)
     network = Watched(job.open_network())
-    STEPS["half precision"].tag(replace(job, open_network=lambda: network))
+    STEPS["lower precision"].tag(replace(job, open_network=lambda: network, lower="bf16"))
     assert dtypes == [torch.bfloat16]
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from wanwu_nb import engine_choice, tag_folder, tuning
 from wanwu_nb.engine_choice import choose_compile
-from wanwu_nb.hardware import Choice, choose_precision, environment
+from wanwu_nb.hardware import Choice, choose_precision, environment, times_fp32
 from wanwu_nb.tuning import WORTH_MEASURING, choose_batch_size, choose_rounds
 
 MANY = 10 * WORTH_MEASURING
@@ -164,6 +164,20 @@ def test_precision_is_what_the_cpu_can_do_and_says_which_instructions(monkeypatc
     capabilities = dict.fromkeys(instructions, True) | {"avx2": "avx2" in instructions}
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities)
     assert choose_precision("auto", "cpu") == Choice(precision, reason)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "times"),
+    [
+        (["amx_bf16", "amx_int8"], {"fp32": 1, "bf16": 2, "int8": 4}),
+        (["avx512_bf16", "avx512_vnni"], {"fp32": 1, "bf16": 2, "int8": 4}),
+        (["avx2", "avx_vnni"], {"fp32": 1, "bf16": 1, "int8": 4}),
+        (["avx2"], {"fp32": 1, "bf16": 1, "int8": 2}),
+    ],
+)
+def test_fewer_bits_promise_what_the_cpu_has_instructions_for(monkeypatch, instructions, times):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: dict.fromkeys(instructions, True))
+    assert {precision: times_fp32(precision, "cpu") for precision in times} == times
 
 
 def test_a_record_says_which_instructions_its_cpu_has(monkeypatch):

@@ -6,7 +6,7 @@ Folders that really lie there come first, linked ones after them: a new link giv
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,13 +24,14 @@ class Listing:
 
     `left_out` counts by reason, in words, what looks like a picture or a folder and is not taken. `unreadable`: the
     sub-folders, and links that lead nowhere, whose pictures are not known. `complete`: all pictures are in `names`,
-    with nothing unreadable and nothing cut off by a limit.
+    with nothing unreadable and nothing cut off by a limit; `beyond`: the names that a limit cut off.
     """
 
     names: list[str]
     left_out: dict[str, int]
     unreadable: list[str]
     complete: bool
+    beyond: list[str] = field(default_factory=list)
 
 
 def find_images(folder: str | Path, limit: int = 0) -> list[str]:
@@ -62,11 +63,11 @@ def list_pictures(folder: str | Path, limit: int = 0, own: Sequence[str | Path] 
     left_out = dict(by_reason)
     if not names:
         raise _no_picture(root, left_out, unreadable)
-    complete = not unreadable
-    if limit and limit < len(names):
+    beyond = names[limit:] if limit else []
+    if beyond:
         names = names[:limit]
-        complete = False
-    return Listing(names, left_out, unreadable, complete)
+    complete = not unreadable and not beyond
+    return Listing(names, left_out, unreadable, complete, beyond)
 
 
 def _readable(folder: str | Path) -> Path:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
+INT8_INSTRUCTIONS = ("amx_int8", "avx512_vnni", "avx_vnni")  # four products and their sum at once; without, two
 INSTRUCTIONS = ("avx2", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")  # what decides the speed
 PACKAGES = ("torch", "torchvision", "torchcodec", "pillow", "wanwu_nb")
 
@@ -104,6 +105,22 @@ def _precision_for(device: str) -> Choice[str]:
         if capabilities.get(name):
             return Choice("bf16", f"the CPU has {name.upper()}")
     return Choice("fp32", "the CPU has no bfloat16 instructions (AMX, AVX512-BF16): half would be slower")
+
+
+def times_fp32(precision: str, device: str) -> int:
+    """Returns how many times as many products as in FP32 a device's instructions do at once in a precision.
+
+    1 for half precision on a CPU without instructions for it: it is emulated, and slower.
+
+    >>> times_fp32("fp16", "cuda"), times_fp32("fp32", "cpu")
+    (2, 1)
+    """
+    if precision == INT8:
+        capabilities = torch.cpu.get_capabilities()
+        at_once = any(capabilities.get(name) for name in INT8_INSTRUCTIONS)
+        return 4 if at_once else 2
+    has_half = choose_precision("auto", device).value != "fp32"
+    return 2 if has_half and precision != "fp32" else 1
 
 
 def environment(device: str = "cpu") -> dict[str, str | int]:

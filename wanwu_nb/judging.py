@@ -96,7 +96,7 @@ def make_int8(model: ResidentModel, settings: TagSettings, sample: Sample, outpu
     if not images:
         raise NotMade("none of the pictures to calibrate on can be read", for_good=False)
     try:
-        network = quantise(model.normalised, model.checkpoint.spec, images)
+        network = quantise(model.normalised.in_fp32(), images)
         run, answers = open_int8(model, network)
     except (OSError, MemoryError) as error:
         raise NotMade(f"the network could not be quantised ({first_line(error)})", for_good=False) from None

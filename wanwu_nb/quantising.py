@@ -4,19 +4,22 @@ The verdict comes before the speed: INT8 runs only where its tags surely agree w
 the run goes on as before, and why is one sentence.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from .deciding import Decision
-from .engines import INT8
+from .engines import INT8, OPENVINO
 from .engines.answers import fixed_batch
 from .engines.openvino_int8 import Quantised, versions, why_not_made, why_not_run
 from .errors import first_line
+from .finding import Listing
 from .hardware import Choice
 from .int8_engine import use_int8
 from .int8_folder import FOLDER, Broken, Verdict, files_of, read_network, read_verdict
 from .judging import CALIBRATED, SIZE, Made, NotMade, Sample, holds, judge, make_int8, refusal, words_of
+from .preparing import choose_openvino
 from .resident import ResidentModel
 from .results import OutputFolder, precision_in_keys, run_key
 from .settings import INT8 as PRECISION
@@ -25,8 +28,8 @@ from .timing import forward_seconds, seconds_in_turn
 
 FEWEST = 8  # pictures: of fewer, none are left to judge by
 FEWEST_UNASKED = CALIBRATED + 150
-# Of docs/speed.md: a share of the forward; seconds; and how many forwards judging by a picture takes.
-SAVES, QUANTISING, JUDGING = 0.3, 30.0, 1.5
+# Of docs/speed.md: a share of the forward in FP32; seconds; and how many forwards judging by a picture takes.
+SAVES, QUANTISING, JUDGING = 0.4, 30.0, 1.5
 MORE = 2  # so many times as many pictures to judge by may decide otherwise
 
 Say = Callable[[str], None]
@@ -34,9 +37,9 @@ Say = Callable[[str], None]
 
 class PrecisionOfRun:
     """Decides whether a run tags in INT8: by the verdict that an earlier run left in its output folder, or by one that
-    is made now, where INT8 is asked for or pays. `names`: of all pictures there are.
+    is made now, where INT8 is asked for or pays: from pictures of all that are there, also of those beyond a limit.
 
-    >>> PrecisionOfRun(model, settings, names, decision, output).choose().value
+    >>> PrecisionOfRun(model, settings, list_pictures("photos"), decision, output).choose().value
     'fp32'
     """
 
@@ -44,27 +47,31 @@ class PrecisionOfRun:
         self,
         model: ResidentModel,
         settings: TagSettings,
-        names: Sequence[str],
+        listing: Listing,
         decision: Decision,
         output: OutputFolder,
         say: Say = print,
     ):
         self.model = model
         self.settings = settings
-        self.names = names
+        self.pictures = len(listing.names)
         self.decision = decision
         self.output = output
         self.say = say
         self.asked = model.opened.precision == PRECISION
         suspects = set(output.suspects)  # one of them may have ended a process
-        sound = [name for name in names if name not in suspects]
+        sound = [name for name in [*listing.names, *listing.beyond] if name not in suspects]
+        self.sound = len(sound)
         self.sample = Sample.of(sound)
 
     def choose(self) -> Choice[str]:
         """Returns the precision; where that is "int8", it runs the model now: see `int8_for_this_run`."""
         if not self.asked and not self._may_be_taken():
             return self.model.precision
+        before = self.model.engine
         choice = self._choose()
+        if self.model.engine == OPENVINO != before:
+            self.model.undo_compile()
         if self.asked and choice.value != PRECISION:
             self.say(f"tagging in {choice.value}: {choice.reason}")
         return choice
@@ -153,9 +160,8 @@ class PrecisionOfRun:
         return Choice(PRECISION, words_of(verdict.agreement, verdict.judged), measured_of(verdict))
 
     def _why_not_made(self) -> str:
-        count = len(self.names)
         fewest = FEWEST if self.asked else FEWEST_UNASKED
-        if count < fewest:
+        if self.sound < fewest:
             return f"it is not made from fewer than {fewest} pictures"
         if not self.asked and self.output.count_done_with():
             return "pictures here were tagged without"
@@ -165,11 +171,13 @@ class PrecisionOfRun:
         return self._why_it_does_not_pay()
 
     def _why_it_does_not_pay(self) -> str:
+        """Against FP32 as it would run: with OpenVINO where that was prepared, or pays."""
         try:
+            choose_openvino(self.pictures, SIZE, self.model, self.say)
             seconds = forward_seconds(self.model, SIZE) / SIZE
         except Exception as error:  # a network may fail on noise, and not on pictures
             return f"a batch could not be timed ({first_line(error)})"
-        saved = len(self.names) * seconds * SAVES
+        saved = self.pictures * seconds * SAVES
         costs = QUANTISING + len(self.sample.judges) * seconds * JUDGING
         if saved > costs:
             return ""
@@ -204,8 +212,8 @@ class PrecisionOfRun:
         if self.asked:
             return ""
         batch = fixed_batch(self.model.checkpoint.spec, SIZE)
-        fp32, int8 = seconds_in_turn(self.model.normalised, made.run, batch)
-        saved = len(self.names) * (fp32 - int8) / SIZE
+        fp32, int8 = seconds_in_turn(self.model.launch, made.run, batch)
+        saved = self.pictures * (fp32 - int8) / SIZE
         costs = len(self.sample.judges) * (fp32 + int8) / SIZE
         if saved > costs:
             return ""
@@ -232,10 +240,26 @@ def int8_for_this_run(model: ResidentModel) -> Iterator[None]:
     """After the `with` block the model runs as it was loaded again, where it ran in INT8.
 
     >>> with int8_for_this_run(model):
-    ...     precision = PrecisionOfRun(model, settings, names, decision, output).choose()
+    ...     precision = PrecisionOfRun(model, settings, listing, decision, output).choose()
     """
     try:
         yield
     finally:
         if model.engine == INT8:
             model.undo_compile()
+
+
+@contextmanager
+def as_tagged(model: ResidentModel, folder: Path) -> Iterator[None]:
+    """In the `with` block a model that INT8 was asked of runs in it, where runs in this output folder do: to be timed.
+
+    Raises OSError, or whatever OpenVINO does.
+
+    >>> with as_tagged(model, Path("runs/tags")):
+    ...     seconds = forward_seconds(model, 4)
+    """
+    with int8_for_this_run(model):
+        verdict = read_verdict(folder)
+        if model.opened.precision == PRECISION and verdict is not None and verdict.used:
+            use_int8(model, read_network(folder, verdict.digest))
+        yield

@@ -37,6 +37,8 @@ class ResidentModel:
     `opened`, the parameters it was loaded with. What kind of model it was made from is no concern of this room.
     """
 
+    int8: tuple[str, Run, str] | None = None  # for the next run: an engine's identity, the engine, its answers
+
     def __init__(
         self,
         checkpoint: Checkpoint,

@@ -106,7 +106,7 @@ def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Sum
     image_dir = Path(settings.image_dir).absolute()
     listing = list_pictures(image_dir, settings.limit, own=[settings.output_dir])
     with OutputFolder(settings.output_dir, image_dir=image_dir) as output, int8_for_this_run(model):
-        precision = PrecisionOfRun(model, settings, listing.names, decision, output, _say).choose()
+        precision = PrecisionOfRun(model, settings, listing, decision, output, _say).choose()
         _aim(output, model, precision, decision)
         unfinished = _unfinished(listing.names, settings, output)
         if listing.complete and output.same_folder_as_before:

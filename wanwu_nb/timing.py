@@ -7,10 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .engines import Run
 from .resident import ResidentModel
 
 ROUNDS = 3
+
+Call = Callable[[Tensor], object]
 
 
 def forward_seconds(model: ResidentModel, batch_size: int) -> float:
@@ -28,7 +29,7 @@ def forward_seconds(model: ResidentModel, batch_size: int) -> float:
 
 
 @torch.inference_mode()
-def seconds_in_turn(first: Run, second: Run, batch: Tensor) -> tuple[float, float]:
+def seconds_in_turn(first: Call, second: Call, batch: Tensor) -> tuple[float, float]:
     """Returns the median times of a batch, both ways in turn: what else the machine does meets both alike.
 
     >>> eager, prepared = seconds_in_turn(model.normalised, run, batch)
@@ -42,7 +43,7 @@ def seconds_in_turn(first: Run, second: Run, batch: Tensor) -> tuple[float, floa
     return statistics.median(of_first), statistics.median(of_second)
 
 
-def _seconds(run: Callable[[Tensor], object], batch: Tensor) -> float:
+def _seconds(run: Call, batch: Tensor) -> float:
     started = time.perf_counter()
     run(batch)
     return time.perf_counter() - started

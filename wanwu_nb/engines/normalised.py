@@ -1,5 +1,6 @@
 """A network with what comes before it, in one module: all engines start from it."""
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -33,6 +34,12 @@ class Normalised(nn.Module):
         in_precision = images.to(self.dtype, memory_format=torch.channels_last)
         output: OutputOnDevice = self.network(in_precision)
         return output
+
+    def in_fp32(self) -> "Normalised":
+        """Returns a copy in FP32, whatever this is in."""
+        single = copy.deepcopy(self).float()
+        single.dtype = torch.float32
+        return single
 
 
 def _of_bytes(values: tuple[float, float, float]) -> Tensor:

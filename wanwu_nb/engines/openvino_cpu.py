@@ -1,6 +1,5 @@
 """OpenVINO on the CPU: needs no compiler, and what it built can be kept and opened again in a fraction of a second."""
 
-import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import process
 from ..fitting import InputSpec
@@ -54,25 +53,25 @@ def build(network: Normalised, spec: InputSpec, precision: str, batch_size: int)
     with without_side_effects():
         import openvino
 
-        model = convert(network, spec, batch_size)
+        blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
+        model = convert(network.in_fp32(), blank)
         compiled = openvino.Core().compile_model(model, "CPU", _properties(precision))
     stream = compiled.export_model()
     content: bytes = stream.getvalue()
     return content
 
 
-def convert(network: Normalised, spec: InputSpec, batch_size: int) -> Any:
-    """Returns a network as OpenVINO has it, in FP32. Call it without_side_effects. Raises what torch or OpenVINO does.
+def convert(network: nn.Module, batch: Tensor) -> Any:
+    """Returns a network as OpenVINO has it, for batches like this one. Call it without_side_effects.
 
-    >>> model = convert(network, spec, 8)
+    Raises what torch or OpenVINO does.
+
+    >>> model = convert(network, torch.zeros(8, 3, 640, 640))
     """
     import openvino
 
-    blank = torch.zeros(batch_size, 3, spec.height, spec.width, dtype=torch.uint8)
-    single = copy.deepcopy(network).float()
-    single.dtype = torch.float32
     with torch.no_grad():
-        program = torch.export.export(single, (blank,))
+        program = torch.export.export(network, (batch,))
         return openvino.convert_model(program)
 
 

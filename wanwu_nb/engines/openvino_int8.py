@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import process
-from ..fitting import InputSpec
 from ..hardware import usable_cores
-from .normalised import Normalised, OutputOnDevice, Run
+from .normalised import OutputOnDevice, Run
 from .openvino_cpu import convert, why_not, without_side_effects
 
 PRECISION = "fp32"  # of all that is not quantised, and of the network that it is made from
@@ -80,19 +79,21 @@ def versions() -> str:
     return ", ".join(texts)
 
 
-def quantise(network: Normalised, spec: InputSpec, pictures: Sequence[Tensor]) -> Quantised:
-    """Quantise convolutions and linear layers, each in the range that it has on the `pictures`, uint8 [3,H,W] each.
+def quantise(network: nn.Module, pictures: Sequence[Tensor]) -> Quantised:
+    """Quantise convolutions and linear layers, each in the range that it has on the `pictures`, as the network takes
+    them, [3,H,W] each.
 
     Takes about as long as ten times the pictures in FP32. Returns the network. Raises whatever torch, OpenVINO and NNCF
     do.
 
-    >>> quantise(model.normalised, spec, pictures).digest
+    >>> quantise(model.normalised.in_fp32(), pictures).digest
     '5f3d0c1b9e8a7764'
     """
-    inputs = [picture.unsqueeze(0).numpy() for picture in pictures]
+    batches = [picture.unsqueeze(0) for picture in pictures]
+    inputs = [batch.numpy() for batch in batches]
     with without_side_effects(), process.no_warnings_logged():
         nncf = _nncf()
-        converted = convert(network, spec, batch_size=1)
+        converted = convert(network, batches[0])
         dataset = nncf.Dataset(inputs)
         preset = nncf.QuantizationPreset.MIXED  # activations that fall below zero keep their resolution
         quantised = nncf.quantize(converted, dataset, subset_size=len(inputs), preset=preset)

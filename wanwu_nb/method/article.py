@@ -18,5 +18,5 @@ ARTICLE: dict[str, Figures] = {
     "default": {"seconds": 4.2, "gpu_busy": "28%", "gpu_memory_gb": 10.1, "accuracy_article": "92.1%"},
     "resident": {"seconds": 2.1, "gpu_busy": "45%", "gpu_memory_gb": 11.3, "accuracy_article": "92.3%"},
     "batched": {"seconds": 0.65, "gpu_busy": "92%", "gpu_memory_gb": 18.2, "accuracy_article": ""},
-    "half precision": {"seconds": 0.38, "gpu_busy": "92%", "gpu_memory_gb": 12.4, "accuracy_article": "92.7%"},
+    "lower precision": {"seconds": 0.38, "gpu_busy": "92%", "gpu_memory_gb": 12.4, "accuracy_article": "92.7%"},
 }

@@ -8,35 +8,36 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import nn
-from torchvision.transforms.functional import to_pil_image
 
 from ..checkpoints import Checkpoint, open_checkpoint
-from ..decoding import DEFAULT_LIMITS, UnreadableImage, decode, read_file
+from ..decoding import DEFAULT_LIMITS, UnreadableImage, read_file
 from ..demo import demo_folder
 from ..detections import Selection
+from ..engines import Run
+from ..engines.openvino_int8 import why_not_made, why_not_run
 from ..errors import PicturesError, first_line
 from ..finding import find_images
 from ..fitting import InputSpec
-from ..hardware import choose_device
+from ..hardware import choose_device, choose_precision
 from ..measure import StageClock
 from ..resident import ResidentModel
 from ..results import json_path
-from ..settings import ModelSettings, ProfileSettings
+from ..settings import INT8, ModelSettings, ProfileSettings
+from .int8 import open_in_int8
+from .pictures import upright
 
 BATCH_SIZE = 8
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # PostScript would go to another program
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """Pictures to tag (`names` below `image_dir`, sorted) and how; JSONs go below `output`/images.
 
-    `open_network` gives the network in FP32, as scripts open it, `open_resident` the package's own model. `half` is the
-    half precision of the step that has one. `left_out` says of pictures that no script can read why they are not among
-    `names`.
+    `open_network` gives the network in FP32, as scripts open it, `open_in_int8` in INT8, and `open_resident` the
+    package's own model, in another `precision` where one is given. `lower` is the precision of the step that takes
+    fewer bits. `left_out` says of pictures that no script can read why they are not among `names`.
 
     >>> first = replace(job, names=job.names[:1], clock=StageClock(job.device))
     """
@@ -45,11 +46,12 @@ class Job:
     names: Sequence[str]
     output: Path
     open_network: Callable[[], nn.Module]
-    open_resident: Callable[[], ResidentModel]
+    open_in_int8: Callable[[], Run]
+    open_resident: Callable[..., ResidentModel]
     spec: InputSpec
     labels: dict[int, str]
     device: str = "cpu"
-    half: torch.dtype = torch.bfloat16
+    lower: str = "bf16"
     batch_size: int = BATCH_SIZE
     selection: Selection = field(default_factory=Selection)
     clock: StageClock = field(default_factory=lambda: StageClock(on=False))
@@ -87,46 +89,57 @@ def job_of(settings: ProfileSettings, output: Path, batch_size: int = BATCH_SIZE
     checkpoint = _open(settings)
     model_parameters = settings.part(ModelSettings) | {"device": device}
     network = checkpoint.network.float()
+    open_network = _as_scripts_open_it(network, output / "module.pth", settings)
     return Job(
         image_dir=pictures,
         names=readable,
         output=output,
-        open_network=_as_scripts_open_it(network, output / "module.pth", settings),
+        open_network=open_network,
+        open_in_int8=partial(open_in_int8, open_network, checkpoint.spec, [pictures / name for name in readable]),
         open_resident=partial(ResidentModel.load, **model_parameters),
         spec=checkpoint.spec,
         labels=checkpoint.labels,
         device=device,
-        half=half_of(device),
+        lower=fewer_bits(device),
         batch_size=batch_size,
         left_out=left_out,
     )
 
 
-def half_of(device: str) -> torch.dtype:
+def fewer_bits(device: str) -> str:
+    """Returns the precision below FP32 that a device has instructions for: half, or on other CPUs INT8.
+
+    Where INT8 cannot be had, it is half as a script would take it, with what that costs.
+
+    >>> fewer_bits("cuda:1")
+    'fp16'
+    """
+    precision = choose_precision("auto", device)
+    if precision.value != "fp32":
+        return precision.value
+    if why_no_int8(device):
+        return half_of(device)
+    return INT8
+
+
+def why_no_int8(device: str) -> str:
+    """Returns why a network cannot be quantised or run in INT8 here, "" where it can be tried.
+
+    >>> why_no_int8("cuda")
+    'OpenVINO is for CPUs'
+    """
+    return why_not_run(device) or why_not_made()
+
+
+def half_of(device: str) -> str:
     """Returns the half precision that a script would take.
 
-    >>> half_of("cuda:1")
-    torch.float16
+    >>> half_of("cpu")
+    'bf16'
     """
     if device.startswith("cuda"):
-        return torch.float16
-    return torch.bfloat16
-
-
-def upright(path: Path) -> Image.Image:
-    """Returns a picture as RGB, turned as EXIF says, read as scripts read it: with Pillow alone.
-
-    What is no plain colour is read as the package reads it, so that all steps see one picture. Raises Pillow's errors,
-    OSError and others, for what it cannot read.
-
-    >>> upright(Path("photo.jpg")).mode
-    'RGB'
-    """
-    with Image.open(path, formats=FORMATS) as file:
-        if file.mode == "RGB" and not file.has_transparency_data:
-            return ImageOps.exif_transpose(file)
-        photo: Image.Image = to_pil_image(decode(file))
-        return photo
+        return "fp16"
+    return "bf16"
 
 
 def _picture_folder(settings: ProfileSettings) -> Path:

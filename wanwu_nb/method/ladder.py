@@ -3,22 +3,22 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from ..advice import suggestion
 from ..demo import TRUTH, demo_folder
 from ..detections import Tag
 from ..errors import SettingsError, first_line
-from ..quality import Truth, accuracy, agreement, read_truth
+from ..quality import Share, Truth, accuracy, agreement, read_truth
 from ..results import read_result
-from ..settings import SpeedUpSettings
+from ..settings import INT8, SpeedUpSettings
 from . import verdict
-from .job import Job, job_of
+from .job import Job, job_of, why_no_int8
 from .limits import batch_size_curve, seconds_of
-from .steps import DEFAULT, STEPS, Step
+from .steps import DEFAULT, LOWER, STEPS, Step
 from .trial import Row, attempt, in_own_process
 from .verdict import TagsChanged as TagsChanged
 
@@ -37,25 +37,34 @@ def ladder_of(settings: SpeedUpSettings, output: Path) -> "Ladder":
     steps = _chosen(settings.steps)  # a misspelt one stops here, before a model is loaded
     job = job_of(settings, output, settings.batch_size)
     truth = _truth_for(settings, job)
-    return Ladder(job, steps, settings.repeats, truth)
+    return Ladder(job, steps, settings.repeats, truth, settings.min_agreement)
 
 
 class Ladder:
     """Measures the steps of a job one by one; `rows` holds a Row for each.
 
-    `steps`: names of those to run; `truth`: of pictures of the job (see `quality.read_truth`), for accuracy.
+    `steps`: names of those to run; `truth`: of pictures of the job (see `quality.read_truth`), for accuracy. INT8 that
+    surely keeps a smaller share of the tags than `min_agreement` is measured, and not used by the steps after it.
 
     >>> ladder = Ladder(job, repeats=5)
     >>> print(ladder.measure("default"))
     """
 
-    def __init__(self, job: Job, steps: Sequence[str] = tuple(STEPS), repeats: int = 3, truth: Truth | None = None):
+    def __init__(
+        self,
+        job: Job,
+        steps: Sequence[str] = tuple(STEPS),
+        repeats: int = 3,
+        truth: Truth | None = None,
+        min_agreement: float = 0.99,
+    ):
         self.asked_batch_size = job.batch_size
         batch_size = min(job.batch_size, len(job.names))
         self.job = replace(job, batch_size=batch_size)
         self.steps = steps
         self.repeats = repeats
         self.truth = truth or Truth({})
+        self.min_agreement = min_agreement
         self.rows: dict[str, Row] = {}
 
     def __str__(self) -> str:
@@ -137,18 +146,23 @@ class Ladder:
         return list(zip(first.values(), second.values(), strict=True))
 
     def precision_rows(self) -> list[Row]:
-        """Returns the rows of the step before half precision and of the one in it; on a GPU, of bfloat16 too."""
-        half = next(step for step in STEPS.values() if step.half)
-        *_, full = _steps_before(half.name)
-        half_row = self.row(half.name)
-        rows = [self.row(full.name), half_row]
-        on_gpu = self.job.device.startswith("cuda")
-        if on_gpu and not half_row.reason:
-            output = self.job.output / "bfloat16"
-            job = replace(self.job, half=torch.bfloat16, output=output)
-            row = attempt(half, job, self.repeats)
-            rows.append(row)
+        """Returns the rows of the step before lower precision and of the one in it; of other precisions below FP32 that
+        the device runs, too."""
+        *_, full = _steps_before(LOWER.name)
+        rows = [self.row(full.name), self.row(LOWER.name)]
+        if rows[-1].reason:
+            return rows
+        for precision in self._other_precisions():
+            job = replace(self.job, lower=precision, output=self.job.output / precision)
+            rows.append(attempt(LOWER, job, self.repeats, self.patience()))
         return rows
+
+    def _other_precisions(self) -> list[str]:
+        if self.job.device.startswith("cuda"):
+            return ["bf16"]
+        if self.job.lower == INT8 or why_no_int8(self.job.device):
+            return []
+        return [INT8]
 
     def curve(self) -> pd.DataFrame:
         """Returns `limits.batch_size_curve` of the package's model; an empty table where it cannot run."""
@@ -176,7 +190,15 @@ class Ladder:
             return Row(step.name, "with one picture there is nothing to do once for several: give at least 2")
         output = self.job.output / step.name
         job = replace(self.job, output=output)
+        if step.ours and self._runs_in_int8:
+            job = replace(job, open_resident=partial(job.open_resident, precision=INT8))
         return attempt(step, job, self.repeats, self.patience())
+
+    @property
+    def _runs_in_int8(self) -> bool:
+        """Whether the package's own loop does, as it would by a verdict of its own on more pictures."""
+        lower = self.row(LOWER.name)
+        return self.job.lower == INT8 and not lower.reason and not lower.refused
 
     def _judged(self, row: Row) -> Row:
         """The row beside the others: gain, agreement with the default step, accuracy where there is ground truth."""
@@ -187,11 +209,18 @@ class Ladder:
             row = replace(row, base=base.step, predicted=predicted, gain=gain)
         if row.step != DEFAULT.name and not self.default.reason:
             pairs = self.pairs(self.default, row)
-            row = replace(row, agreement=agreement(pairs, by_id=True))
+            share = agreement(pairs, by_id=True)
+            row = replace(row, agreement=share, refused=self._refused(row, share))
         if self.truth:
             tags = self.tags(row)
             row = replace(row, accuracy=accuracy(self.truth, tags))
         return row
+
+    def _refused(self, row: Row, share: Share | None) -> str:
+        """Why INT8 is not used; other precisions are taken unasked, and their tags are for `check` to judge."""
+        if row.step != LOWER.name or row.precision != INT8 or share is None:
+            return ""
+        return verdict.too_low(share, self.min_agreement)
 
     def _predicted_gain(self, name: str, base: Row) -> float:
         """How many times as fast as `base`, going by its stages. Steps between that were left out are part of it."""

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms.functional import normalize, to_tensor
 
 from ..deciding import Decision
 from ..detecting import RawOutput, detect
-from ..fitting import Placement, place
+from ..engines import Run
+from ..fitting import Placement
+from ..hardware import DTYPES
 from ..results import json_path, result_record, to_json
+from ..settings import INT8
 from ..tagged import Tagged
-from .job import Job, upright
+from .job import Job
+from .pictures import prepared
 
 WRITERS = 4  # the article's
 
@@ -28,6 +30,17 @@ def load(job: Job) -> nn.Module:
     with job.clock.stage("load"):
         network = job.open_network()
         return network.to(job.device).eval()
+
+
+def load_lower(job: Job) -> Run:
+    """Returns the network in the job's lower precision: its weights halved, or INT8.
+
+    >>> network = load_lower(job)
+    """
+    if job.lower != INT8:
+        return load(job).to(DTYPES[job.lower])
+    with job.clock.stage("load"):
+        return job.open_in_int8()
 
 
 def batches(job: Job) -> list[Sequence[str]]:
@@ -51,17 +64,7 @@ def prepare(job: Job, name: str) -> tuple[Tensor, Placement]:
     >>> image, placement = prepare(job, job.names[0])
     """
     with job.clock.stage("preprocess"):
-        spec = job.spec
-        photo = upright(job.image_dir / name)
-        placement = place(photo.width, photo.height, spec)
-        how = Image.Resampling[spec.interpolation.upper()]
-        scaled = photo.resize(placement.scaled, how)
-        size = spec.width, spec.height
-        grey = spec.pad, spec.pad, spec.pad
-        canvas = Image.new("RGB", size, grey)
-        canvas.paste(scaled, placement.offset)
-        image = normalize(to_tensor(canvas), spec.mean, spec.std)
-        return image, placement
+        return prepared(job.image_dir / name, job.spec)
 
 
 def prepare_all(job: Job, names: Sequence[str]) -> tuple[list[Tensor], list[Placement]]:
@@ -77,16 +80,18 @@ def prepare_all(job: Job, names: Sequence[str]) -> tuple[list[Tensor], list[Plac
     return images, placements
 
 
-def forward(job: Job, network: nn.Module, images: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> RawOutput:
+def forward(job: Job, network: Run, images: Sequence[Tensor], precision: str = "fp32") -> RawOutput:
     """Returns what the network says of one batch: boxes [B,K,4] or None, scores [B,K], class ids [B,K].
+
+    `precision`: the network's; one in INT8 takes pictures in FP32.
 
     >>> boxes, scores, class_ids = forward(job, network, images)
     """
     with job.clock.stage("forward"):
         batch = torch.stack(list(images))
+        dtype = DTYPES.get(precision, torch.float32)
         batch = batch.to(job.device, dtype)
-        raw: RawOutput = network(batch)
-        return raw
+        return network(batch)
 
 
 def save(job: Job, names: Sequence[str], raw: RawOutput, placements: Sequence[Placement]) -> None:

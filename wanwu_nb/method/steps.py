@@ -1,8 +1,8 @@
 """The steps of the method, each one change to the step before: what each does, and what it should bring.
 
-Default, resident, batched and half precision are written as the article that this project starts from means them.
-Overlapped and compiled are the package's own loop. Notebooks show this code, and benchmarks run it. A step more is a
-function, its expectation, and a line in `STEPS`.
+Default, resident, batched and lower precision are written as the article that this project starts from means them; it
+knew half precision, not INT8. Overlapped and compiled are the package's own loop. Notebooks show this code, and
+benchmarks run it. A step more is a function, its expectation, and a line in `STEPS`.
 """
 
 import ast
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
+from ..engines import INT8 as INT8_ENGINE
 from ..errors import MeasurementError
-from ..hardware import choose_precision, usable_cores
+from ..hardware import times_fp32, usable_cores
 from ..tagging import tag_folder
-from .job import Job
+from .job import Job, fewer_bits
 from .limits import Stages, seconds_of
-from .script import batches, forward, load, prepare, prepare_all, save
+from .script import batches, forward, load, load_lower, prepare, prepare_all, save
 
 RED, GREEN, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
@@ -31,8 +32,8 @@ class Step:
     """A step: its name, what it does, and what it should bring.
 
     `tag` tags the pictures of a job; `expects` turns the stages of the step before into those that the step claims.
-    `loads_each_time`: the network, for every picture. `ours`: the package's own loop, not a script. `half`: in the
-    job's half precision.
+    `loads_each_time`: the network, for every picture. `ours`: the package's own loop, not a script. `lower`: in the
+    job's lower precision.
 
     >>> STEPS["resident"].tag(job)
     """
@@ -42,7 +43,7 @@ class Step:
     expects: Expectation
     loads_each_time: bool = False
     ours: bool = False
-    half: bool = False
+    lower: bool = False
 
 
 # --- what each does ---------------------------------------------------------------------------------------------------
@@ -80,12 +81,12 @@ def batched(job: Job) -> None:
 
 
 @torch.no_grad()
-def half_precision(job: Job) -> None:
-    """Weights and input in half precision: the article's final script."""
-    network = load(job).to(job.half)
+def lower_precision(job: Job) -> None:
+    """Weights and input in fewer bits; in half precision, this is the article's final script."""
+    network = load_lower(job)
     for names in batches(job):
         images, placements = prepare_all(job, names)
-        raw = forward(job, network, images, job.half)
+        raw = forward(job, network, images, job.lower)
         save(job, names, raw, placements)
 
 
@@ -117,8 +118,11 @@ def run_package(job: Job, compile: bool) -> None:
         compile=compile,
         resume=False,
         limit=len(job.names),
+        int8_agreement=0,  # tags are judged beside those of the other steps
     )
     summary.check(max_failed=0)
+    if compile and summary.engine.value == INT8_ENGINE:
+        raise MeasurementError("a network in INT8 is compiled as it is: there is nothing left to compile")
     if compile and not summary.compiled.value:
         raise MeasurementError(summary.compiled.reason)
 
@@ -140,12 +144,10 @@ def _a_batch_takes_as_long_as_a_picture(stages: Stages, batch_size: int, device:
     return stages | {"forward": forward}
 
 
-def _half_the_bits_take_half_the_time(stages: Stages, batch_size: int, device: str) -> Stages:
-    """Where the device has instructions for them."""
-    precision = choose_precision("auto", device)
-    if precision.value == "fp32":
-        return stages
-    forward = stages["forward"] / 2
+def _fewer_bits_take_less_time(stages: Stages, batch_size: int, device: str) -> Stages:
+    """By the instructions that the device has for them."""
+    precision = fewer_bits(device)
+    forward = stages["forward"] / times_fp32(precision, device)
     return stages | {"forward": forward}
 
 
@@ -167,12 +169,13 @@ _ALL = (
     Step("default", default, _nothing_changes, loads_each_time=True),
     Step("resident", resident, _no_loading),
     Step("batched", batched, _a_batch_takes_as_long_as_a_picture),
-    Step("half precision", half_precision, _half_the_bits_take_half_the_time, half=True),
+    Step("lower precision", lower_precision, _fewer_bits_take_less_time, lower=True),
     Step("overlapped", overlapped, _the_rest_is_spread_over_all_cores, ours=True),
     Step("compiled", compiled, _compiled_code_takes_half_the_time, ours=True),
 )
 STEPS = {step.name: step for step in _ALL}
 DEFAULT = _ALL[0]  # what the others are compared with
+LOWER = STEPS["lower precision"]
 
 
 def forecast(stages: Stages, batch_size: int, device: str) -> pd.DataFrame:

@@ -16,13 +16,13 @@ from time import perf_counter
 from typing import TypeVar, TypeVarTuple
 
 import pandas as pd
-import torch
 
 from ..errors import MeasurementError, first_line
 from ..gpus import peak_gpu_memory
-from ..hardware import DTYPES
 from ..measure import Monitor, Spread, StageClock, busy, diagnose, peak_memory
 from ..quality import Share
+from ..quantising import as_tagged
+from ..summary import Summary
 from .job import Job
 from .limits import Stages, bound
 from .steps import Step
@@ -45,7 +45,8 @@ class Row:
     `limits.bound`), and do not add up to `seconds`.
     `cpu_busy`, `gpu_busy`: shares of the time, in 0…1. `peak_mb`, `peak_gpu_mb`: of memory.
     Against `base`, the fastest step before it, `predicted` and `gain` tell how many times as fast the step was to be,
-    and is. `agreement` with the default step and `accuracy` are judged when all that has been measured.
+    and is. `agreement` with the default step and `accuracy` are judged when all that has been measured. `refused`: what
+    of its tags keeps the next steps from building on it.
     """
 
     step: str
@@ -65,6 +66,7 @@ class Row:
     gain: float = 0.0
     agreement: Share | None = None
     accuracy: Share | None = None
+    refused: str = ""
 
     @property
     def spread(self) -> Spread:
@@ -89,6 +91,8 @@ class Row:
             lines.append(f"measured 实测: × {self.gain:.2f} of {self.base}; predicted 预测: × {self.predicted:.2f}")
         if self.is_slower:
             lines.append(f"slower: the next steps stay compared with {self.base} 变慢：后续仍与 {self.base} 比较")
+        if self.refused:
+            lines.append(f"not used: {self.refused} 不采用：标签变化过多")
         lines.append(self.bottleneck)
         lines.append(f"precision 精度: {self.precision}")
         return "\n".join(lines)
@@ -146,8 +150,8 @@ def measure(step: Step, job: Job, repeats: int, patience: float) -> Row:
     >>> measure(STEPS["batched"], job, repeats=3, patience=100).ready
     0.8
     """
-    if not step.loads_each_time:  # loaded once for all runs
-        job = replace(job, open_network=cache(job.open_network), open_resident=cache(job.open_resident))
+    if not step.loads_each_time:
+        job = loaded_once(job)
     ready = _warm_up(step, job, patience)
     seconds = _repeat(step, job, repeats)
     peak_mb, peak_gpu_mb = peak_memory(), peak_gpu_memory(job.device)
@@ -166,6 +170,19 @@ def measure(step: Step, job: Job, repeats: int, patience: float) -> Row:
         peak_gpu_mb=peak_gpu_mb,
         precision=_precision(step, job),
         bottleneck=diagnose(stages, device_busy, job.device),
+    )
+
+
+def loaded_once(job: Job) -> Job:
+    """Returns a job whose networks are loaded once for all its runs.
+
+    >>> job = loaded_once(job)
+    """
+    return replace(
+        job,
+        open_network=cache(job.open_network),
+        open_in_int8=cache(job.open_in_int8),
+        open_resident=cache(job.open_resident),
     )
 
 
@@ -222,7 +239,9 @@ def _watch(step: Step, job: Job, seconds: float) -> tuple[Stages, pd.DataFrame]:
             step.tag(some)
             runs += 1
     if step.ours:
-        return bound(some.open_resident(), some.image_dir, some.names, some.batch_size), monitor.table
+        model = some.open_resident()
+        with as_tagged(model, some.output):
+            return bound(model, some.image_dir, some.names, some.batch_size), monitor.table
     pictures = runs * len(some.names)
     stages = {stage: spent / pictures for stage, spent in clock.seconds.items()}
     return stages, monitor.table
@@ -230,8 +249,6 @@ def _watch(step: Step, job: Job, seconds: float) -> tuple[Stages, pd.DataFrame]:
 
 def _precision(step: Step, job: Job) -> str:
     if step.ours:
-        choice = job.open_resident().precision
+        choice = Summary.read(job.output).precision
         return f"{choice.value} ({choice.reason})"
-    dtype = job.half if step.half else torch.float32
-    names = {dtype: name for name, dtype in DTYPES.items()}
-    return names[dtype]
+    return job.lower if step.lower else "fp32"

@@ -24,12 +24,13 @@ def row_of(rows: Mapping[str, Row], name: str) -> Row:
 
 
 def fastest(rows: Iterable[Row]) -> Row | None:
-    """Returns the row with the fewest seconds a picture, of those that hold a measurement; None if none does.
+    """Returns the row with the fewest seconds a picture, of those that hold a measurement and are not refused; None if
+    none does.
 
     >>> fastest([Row("default", seconds=(1.0,)), Row("resident", seconds=(0.5,))]).step
     'resident'
     """
-    measured = [row for row in rows if not row.reason]
+    measured = [row for row in rows if not row.reason and not row.refused]
     return min(measured, key=lambda row: row.spread.median, default=None)
 
 
@@ -54,13 +55,17 @@ def advice(rows: Mapping[str, Row]) -> str:
     if slower:
         names = ", ".join(slower)
         text += f"\nbrought nothing here 本机无收益: {names}"
+    for row in rows.values():
+        if row.refused:
+            text += f"\nnot used 不采用: {row.step}, {row.precision}: {row.refused}"
     return text
 
 
 def check(rows: Mapping[str, Row], min_agreement: float) -> str:
     """Raise TagsChanged where a step's agreement lies, with its whole interval, below `min_agreement`.
 
-    Returns the verdict otherwise, in a sentence. Raises MeasurementError where there is nothing to compare with.
+    One that was refused for its tags is no part of it: nothing was built on it. Returns the verdict otherwise, in a
+    sentence. Raises MeasurementError where there is nothing to compare with.
 
     >>> print(check(ladder.rows, min_agreement=0.99))
     """
@@ -68,7 +73,7 @@ def check(rows: Mapping[str, Row], min_agreement: float) -> str:
     if default.reason:
         not_run = f"the default step was not run ({default.reason})"
         raise MeasurementError(f"{not_run}: there is nothing to compare the others with")
-    others = [row for row in rows.values() if row.step != DEFAULT.name and not row.reason]
+    others = [row for row in rows.values() if row.step != DEFAULT.name and not row.reason and not row.refused]
     compared = False
     for row in others:
         if row.agreement is not None:
@@ -81,10 +86,20 @@ def check(rows: Mapping[str, Row], min_agreement: float) -> str:
     return "nothing was found in any picture: tags could not be compared 所有图片均无结果，无法比较标签"
 
 
-def _check_agreement(row: Row, agreement: Share, min_agreement: float) -> None:
+def too_low(agreement: Share, min_agreement: float) -> str:
+    """Returns in words what a step surely changes, "" where its interval reaches what is asked.
+
+    >>> too_low(Share(100, 100, 0.963, 1.0), 0.99)
+    ''
+    """
     if agreement.high >= min_agreement:
-        return
+        return ""
     interval = f"95 % interval {agreement.low:.1%} to {agreement.high:.1%}"
     agrees = f"agrees with the default on {agreement.value:.1%} of the tags ({interval})"
-    below = f"below min_agreement={min_agreement:g}"
-    raise TagsChanged(f"{row.step}, {row.precision}, {agrees}, {below}: leave it out, or look at what it changes")
+    return f"{agrees}, below min_agreement={min_agreement:g}"
+
+
+def _check_agreement(row: Row, agreement: Share, min_agreement: float) -> None:
+    problem = too_low(agreement, min_agreement)
+    if problem:
+        raise TagsChanged(f"{row.step}, {row.precision}, {problem}: leave it out, or look at what it changes")
