@@ -4,10 +4,10 @@
 
 OLD is the folder of another checkout, or a commit of this one, which is then laid out in a temporary folder. A turn
 runs every way once, each in a new process, with a fresh output folder; what ours needs was prepared by an earlier one,
-which is not counted, and what the older tree's compiler keeps was there before, too. INT8 is a way where its verdict
-holds, and the folder then begins with its network, as it does on the second night. A process tags `--count` pictures
-from its start to its end; then, apart from that, `--again` of them with the engine that is ready by now. Ratios are of
-runs of one turn.
+which is not counted, and what the older tree's compiler keeps was there before, too. An output folder begins with what
+every later run in it finds: what is known of the model and, where its verdict held, the network in INT8. A process tags
+`--count` pictures from its start to its end; then, apart from that, `--again` of them with the engine that is ready by
+now. Ratios are of runs of one turn.
 
 With --avx2 all engines are held to AVX2, which each is asked about first; "auto" then is FP32, as it would be on such a
 processor.
@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from . import harness, instructions
-from .ours import carry_int8
+from .ours import carry
 from .ratios import figures_of, table
 from .workloads import USUAL, WORKLOADS, pictures
 
 ONE_RUN = Path(__file__).with_name("one_run.py")
-COUNT, AGAIN, TURNS = 200, 64, 5
+COUNT, AGAIN, TURNS = 200, 96, 5
 UNKNOWN_TO_OLDER_TREES = ("interpolation", "truncate")  # of a model.json's input: all resize bilinearly
 Run = dict[str, Any]
 
@@ -194,7 +194,7 @@ def run_once(
     with tempfile.TemporaryDirectory() as parent:
         output = Path(parent)
         for part in ("run", "again"):
-            carry_int8(earlier / "run", output / part)
+            carry(earlier / "run", output / part)
         return one_run(tree, way, model, count, again, variables, output)
 
 

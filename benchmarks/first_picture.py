@@ -19,7 +19,7 @@ from wanwu_nb.results import json_path
 
 from . import harness
 from .contenders import AS_IT_COMES, CONTENDERS
-from .ours import carry_int8
+from .ours import carry
 from .workloads import USUAL, WORKLOADS, pictures
 
 COUNT = 200
@@ -77,7 +77,7 @@ def pair_of_processes(workload: str, name: str, count: int) -> dict[str, Run]:
         caches = harness.caches(Path(parent) / "caches")
         for process in PROCESSES:
             output = Path(parent) / process
-            carry_int8(Path(parent) / "first", output)
+            carry(Path(parent) / "first", output)
             pair[process] = timed(workload, name, count, output, caches)
     first, second = pair["first"], pair["second"]
     print(f"{workload} · {name} · first picture after {first['first_picture']:.1f} s, ", end="")

@@ -1,4 +1,4 @@
-"""One run of `tag_folder`, told in JSON: by the package's public names alone, so that it runs any checkout's code.
+"""One run of `tag_folder` as notebook 03 has it, told in JSON. It runs any checkout's code.
 
     cd CHECKOUT && PYTHONPATH=CHECKOUT python -P benchmarks/one_run.py MODEL PICTURES OUTPUT [options]
 
@@ -14,11 +14,16 @@ from typing import Any
 
 from wanwu_nb import ResidentModel, tag_folder
 
+try:
+    from wanwu_nb.remembering import load_or_recall
+except ImportError:  # an older tree loads the model in any case
+    load_or_recall = None
+
 
 def main() -> None:
     options = parser().parse_args()
     compile = {"auto": "auto", "yes": True}[options.compile]
-    model = ResidentModel.load(options.model, precision=options.precision)
+    model = load(options.output / "run", options.model, options.precision)
     tag_folder(model, options.pictures, options.output / "run", compile=compile, limit=options.count)
     ended = time.perf_counter()
     summary = json.loads((options.output / "run" / "summary.json").read_text(encoding="utf-8"))
@@ -46,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--bound", action="store_true")
     return parser
+
+
+def load(output: Path, model: str, precision: str) -> ResidentModel:
+    if load_or_recall is None:
+        return ResidentModel.load(model, precision=precision)
+    return load_or_recall(output, model=model, precision=precision)
 
 
 def peak_mb() -> float:

@@ -13,6 +13,8 @@ from wanwu_nb.method.limits import bound, seconds_of
 from wanwu_nb.preparing import prepare, sizes_prepared
 from wanwu_nb.quantising import as_tagged
 from wanwu_nb.reading import DECODER_SAMPLE
+from wanwu_nb.remembering import MEMORY
+from wanwu_nb.results import LABELS
 from wanwu_nb.summary import Summary
 
 from .harness import held_to_avx2
@@ -97,8 +99,14 @@ def make_ready(model: ResidentModel, engine: str, batch_size: int) -> None:
         prepare(model, batch_size, must_be_faster=False)
 
 
-def carry_int8(earlier: Path, output: Path) -> None:
-    """Let a new output folder begin with the quantised network of an earlier one, as a later run in that one would."""
+def carry(earlier: Path, output: Path) -> None:
+    """Let a new output folder begin with what an earlier one's runs made once for all: the network in INT8, and what
+    they know of the model.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    for name in (MEMORY, LABELS):
+        if (earlier / name).is_file():
+            shutil.copy(earlier / name, output / name)
     if (earlier / INT8_FOLDER).is_dir():
         shutil.copytree(earlier / INT8_FOLDER, output / INT8_FOLDER)
 

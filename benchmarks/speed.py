@@ -27,7 +27,7 @@ from wanwu_nb.results import read_result
 from . import harness
 from .contenders import CONTENDERS, DEFAULT, OURS, OURS_IN_FP32, REFERENCE, Contender
 from .jobs import Ready
-from .ours import carry_int8
+from .ours import carry
 from .workloads import PICTURES, USUAL, WORKLOADS, pictures
 
 DEFAULT_COUNT, QUICK_COUNT = 8, 64
@@ -130,7 +130,7 @@ def compare(workload: str, repeats: int, quick: int) -> dict[str, Any]:
                 output = Path(parent) / name
                 if repeat:
                     output = Path(parent) / f"{name} {repeat}"
-                    carry_int8(Path(parent) / name, output)
+                    carry(Path(parent) / name, output)
                 run = run_child(workload, name, count, output, caches)
                 runs[name].append(run)
                 print(f"{workload} · {name} · {1000 * run['seconds']:.1f} ms a picture", flush=True)

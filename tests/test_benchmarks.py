@@ -323,7 +323,7 @@ def test_int8_is_a_contender_and_later_processes_find_its_network(demo_workload,
     ready.run()
     limits = speed.limits(ready)
     assert limits["bound"] >= max(limits["decode"], limits["forward"]) > 0
-    ours.carry_int8(tmp_path / "first", tmp_path / "second")
+    ours.carry(tmp_path / "first", tmp_path / "second")
     monkeypatch.setattr("wanwu_nb.quantising.make_int8", None)
     contenders.CONTENDERS["ours, INT8"].prepare(demo_workload, photos, tmp_path / "second").run()
     for path in photos:

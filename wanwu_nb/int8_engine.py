@@ -1,5 +1,6 @@
 """A quantised network of a model opened to run it: as an earlier process built it, or built now, in a second or two."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from torch import Tensor
@@ -14,32 +15,32 @@ ANSWERED = 4  # pictures of the fixed batch
 ONE = 1  # picture a request
 
 
-def use_int8(model: ResidentModel, network: Quantised) -> str:
-    """Let a quantised network run all batches of the model, until `undo_compile`. Raises whatever OpenVINO does.
+def use_int8(model: ResidentModel, digest: str, read: Callable[[], Quantised]) -> str:
+    """Let a quantised network run all batches of the model, until `undo_compile`. Returns and raises as `open_int8`.
 
-    Returns the digest of its answers to the fixed batch.
-
-    >>> answers = use_int8(model, network)
+    >>> answers = use_int8(model, network.digest, lambda: network)
     """
-    run, answers = open_int8(model, network)
+    run, answers = open_int8(model, digest, read)
     model.use_engine(INT8, run, ANY_SIZE)
     return answers
 
 
-def open_int8(model: ResidentModel, network: Quantised) -> tuple[Run, str]:
+def open_int8(model: ResidentModel, digest: str, read: Callable[[], Quantised]) -> tuple[Run, str]:
     """Returns what runs batches of any size, and the digest of its answers to the fixed batch.
 
-    An earlier run's of this model is taken again; kept in the user's cache where that can be written. Raises whatever
-    OpenVINO does.
+    `digest`: of the network, which `read` returns: it is called where no earlier run opened it or built it.
 
-    >>> run, answers = open_int8(model, network)
+    An earlier run's of this model is taken again; kept in the user's cache where that can be written. Raises whatever
+    OpenVINO and `read` do.
+
+    >>> run, answers = open_int8(model, network.digest, lambda: network)
     """
     checkpoint = model.checkpoint
     spec = checkpoint.spec
-    name = identity(INT8, checkpoint.fingerprint, spec.to_dict(), network.digest)
+    name = identity(INT8, checkpoint.fingerprint, spec.to_dict(), digest)
     if model.int8 is None or model.int8[0] != name:
         batch = fixed_batch(spec, ANSWERED)
-        opened = _cached(name, batch) or _built(name, network, batch)
+        opened = _cached(name, batch) or _built(name, read(), batch)
         model.int8 = (name, *opened)
     _, run, answers = model.int8
     return run, answers

@@ -97,7 +97,7 @@ def make_int8(model: ResidentModel, settings: TagSettings, sample: Sample, outpu
         raise NotMade("none of the pictures to calibrate on can be read", for_good=False)
     try:
         network = quantise(model.normalised.in_fp32(), images)
-        run, answers = open_int8(model, network)
+        run, answers = open_int8(model, network.digest, lambda: network)
     except (OSError, MemoryError) as error:
         raise NotMade(f"the network could not be quantised ({first_line(error)})", for_good=False) from None
     except Exception as error:  # whatever torch, OpenVINO and NNCF say: branches on the data, an unknown operator

@@ -115,7 +115,7 @@ def _prepare(model: ResidentModel, batch_size: int) -> tuple[Run, cache.Entry] |
     measured = {"preparing": round(seconds, 2), "batch_eager": round(eager, 6), "batch_prepared": round(prepared, 6)}
     faster = prepared < eager
     if not faster:
-        built = b""
+        built = memoryview(b"")
     return run, cache.Entry(built, digest(answers), faster, measured)
 
 

@@ -6,6 +6,7 @@ the run goes on as before, and why is one sentence.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ class PrecisionOfRun:
         return share.value < wanted or not many_more
 
     def _by(self, verdict: Verdict) -> Choice[str]:
-        """Raises Broken where its network is not there."""
+        """Raises Broken as `_use` does."""
         share = verdict.agreement
         if share is None:
             return self._without(verdict.reason, measured_of(verdict))
@@ -134,8 +135,7 @@ class PrecisionOfRun:
             return self._without(self._too_low(verdict), measured_of(verdict))
         if not self.asked and self._tagged_in_fp32(verdict):
             return self._without("most pictures here were tagged without")
-        network = read_network(self.output.folder, verdict.digest)
-        return self._use(verdict, network)
+        return self._use(verdict, partial(read_network, self.output.folder, verdict.digest))
 
     def _too_low(self, verdict: Verdict) -> str:
         seen = words_of(verdict.agreement, verdict.judged)
@@ -150,9 +150,12 @@ class PrecisionOfRun:
         in_fp32, in_int8 = counts
         return in_fp32 > in_int8
 
-    def _use(self, verdict: Verdict, network: Quantised) -> Choice[str]:
+    def _use(self, verdict: Verdict, read: Callable[[], Quantised]) -> Choice[str]:
+        """Raises Broken where its network has to be read, and is not as it was written."""
         try:
-            answers = use_int8(self.model, network)
+            answers = use_int8(self.model, verdict.digest, read)
+        except Broken:
+            raise
         except Exception as error:  # whatever OpenVINO says
             return self._without(f"it cannot be run ({first_line(error)})")
         if answers != verdict.answers:
@@ -189,7 +192,7 @@ class PrecisionOfRun:
             f"making INT8 from {calibration} pictures of this folder and judging it by {judges} others, "
             "once for this output folder: takes minutes"
         )
-        network = None
+        kept = None
         try:
             made = make_int8(self.model, self.settings, self.sample, self.output)
             problem = self._why_not_worth_judging(made)
@@ -197,15 +200,13 @@ class PrecisionOfRun:
                 return self._without(problem)
             verdict = judge(made, self.model, self.settings, self.sample, self.decision, self.output)
             if verdict.used:
-                network = made.network
+                kept = made.network
         except NotMade as error:
             if not error.for_good:
                 return self._without(str(error))
             verdict = refusal(self.model, str(error))
-        self.output.write_folder(files_of(verdict, network), FOLDER)
-        if network is None:
-            return self._by(verdict)
-        return self._use(verdict, network)
+        self.output.write_folder(files_of(verdict, kept), FOLDER)
+        return self._by(verdict)
 
     def _why_not_worth_judging(self, made: Made) -> str:
         """By what was measured; what is asked for is judged in any case."""
@@ -261,5 +262,5 @@ def as_tagged(model: ResidentModel, folder: Path) -> Iterator[None]:
     with int8_for_this_run(model):
         verdict = read_verdict(folder)
         if model.opened.precision == PRECISION and verdict is not None and verdict.used:
-            use_int8(model, read_network(folder, verdict.digest))
+            use_int8(model, verdict.digest, partial(read_network, folder, verdict.digest))
         yield

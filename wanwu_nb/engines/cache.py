@@ -9,6 +9,7 @@ wrote, nobody else may write, and has the digest that was noted is ever opened.
 
 import hashlib
 import json
+import mmap
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -40,7 +41,7 @@ class Entry:
     `faster`: than the network as it was loaded. Where it is not, nothing is stored of what was built, only that.
     """
 
-    built: bytes
+    built: memoryview
     answers: str
     faster: bool
     measured: Mapping[str, float]
@@ -116,9 +117,9 @@ def _check_owner(path: Path) -> None:
 
 def _entry_in(folder: Path) -> Entry:
     note = json.loads(_bytes_of(folder / ENTRY))
-    built = b""
+    built = memoryview(b"")
     if note["faster"]:
-        built = _bytes_of(folder / BUILT)
+        built = _in_memory(folder / BUILT)
     if hashlib.sha256(built).hexdigest() != note["sha256"]:
         raise Refused("it is not as it was written")
     measured = {str(key): float(value) for key, value in note["measured"].items()}
@@ -128,6 +129,20 @@ def _entry_in(folder: Path) -> Entry:
 def _bytes_of(path: Path) -> bytes:
     _check_owner(path)
     return path.read_bytes()
+
+
+def _in_memory(path: Path) -> memoryview:
+    """All of a file, in memory of its own, which the system has back when it is let go; of what malloc frees, the
+    process keeps the most (see `process.keep_freed_memory`)."""
+    _check_owner(path)
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            return memoryview(b"")
+        memory = mmap.mmap(-1, size)
+        if file.readinto(memory) != size:
+            raise OSError(f"{path.name} has become shorter")
+        return memoryview(memory)
 
 
 def keep(name: str, batch_size: int, entry: Entry) -> None:
@@ -144,8 +159,7 @@ def keep(name: str, batch_size: int, entry: Entry) -> None:
     _make_room(parent, len(entry.built))
     unfinished = Path(tempfile.mkdtemp(dir=parent, prefix=UNFINISHED))  # for this user alone
     try:
-        note = asdict(entry)
-        del note["built"]
+        note = {"answers": entry.answers, "faster": entry.faster, "measured": dict(entry.measured)}
         note["sha256"] = hashlib.sha256(entry.built).hexdigest()
         _write(unfinished / BUILT, entry.built)
         _write(unfinished / ENTRY, json.dumps(note).encode())
@@ -162,7 +176,7 @@ def _rename(unfinished: Path, place: Path) -> None:
             raise
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes | memoryview) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
         file.write(content)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ def prepare(network: Normalised, spec: InputSpec, precision: str, batch_size: in
     return open_built(content, precision)
 
 
-def build(network: Normalised, spec: InputSpec, precision: str, batch_size: int) -> bytes:
+def build(network: Normalised, spec: InputSpec, precision: str, batch_size: int) -> memoryview:
     """Returns what OpenVINO makes of a network, to be kept. Raises what torch or OpenVINO does: a network that branches
     on its data cannot be exported.
 
@@ -57,7 +58,7 @@ def build(network: Normalised, spec: InputSpec, precision: str, batch_size: int)
         model = convert(network.in_fp32(), blank)
         compiled = openvino.Core().compile_model(model, "CPU", _properties(precision))
     stream = compiled.export_model()
-    content: bytes = stream.getvalue()
+    content: memoryview = stream.getbuffer()
     return content
 
 
@@ -75,16 +76,28 @@ def convert(network: nn.Module, batch: Tensor) -> Any:
         return openvino.convert_model(program)
 
 
-def open_built(content: bytes, precision: str) -> Run:
+def open_built(content: memoryview, precision: str) -> Run:
     """Returns what runs batches, from what `build` returned. Raises RuntimeError for what is none.
 
     >>> boxes, scores, class_ids = open_built(content, "fp32")(batch)
     """
+    compiled = import_built(content, _properties(precision))
+    return _Opened(compiled, content)
+
+
+def import_built(content: memoryview, properties: dict[str, Any]) -> Any:
+    """Returns what OpenVINO compiled, from what it exported; it goes on reading `content` where that can be written.
+
+    Raises RuntimeError for what is none.
+
+    >>> compiled = import_built(content, {"NUM_STREAMS": 1})
+    """
+    values = np.frombuffer(content, np.uint8)
     with without_side_effects():
         import openvino
 
-        compiled = openvino.Core().import_model(content, "CPU", _properties(precision))
-    return _Opened(compiled)
+        tensor = openvino.Tensor(values, shared_memory=values.flags.writeable)  # a copy of a large network is as large
+        return openvino.Core().import_model(tensor, "CPU", properties)
 
 
 def _properties(precision: str) -> dict[str, Any]:
@@ -104,8 +117,8 @@ def _properties(precision: str) -> dict[str, Any]:
 class _Opened:
     """Runs one batch after another, in one thread at a time."""
 
-    def __init__(self, compiled: Any):
-        self._compiled = compiled  # a request does not keep it alive
+    def __init__(self, compiled: Any, content: memoryview):
+        self._kept = compiled, content  # a request keeps neither alive
         self._request = compiled.create_infer_request()
         self._count = len(compiled.outputs)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .. import process
 from ..hardware import usable_cores
 from .normalised import OutputOnDevice, Run
-from .openvino_cpu import convert, why_not, without_side_effects
+from .openvino_cpu import convert, import_built, why_not, without_side_effects
 
 PRECISION = "fp32"  # of all that is not quantised, and of the network that it is made from
 DIGITS = 16
@@ -135,7 +135,7 @@ def _written(model: Any) -> Quantised:
         return Quantised(graph.read_bytes(), weights.read_bytes())
 
 
-def build(network: Quantised) -> bytes:
+def build(network: Quantised) -> memoryview:
     """Returns what OpenVINO makes of a network for this machine, to be kept. Raises RuntimeError for what is none.
 
     >>> content = build(quantised)
@@ -147,20 +147,17 @@ def build(network: Quantised) -> bytes:
         model = core.read_model(network.graph, network.weights)
         compiled = core.compile_model(model, "CPU", _properties())
     stream = compiled.export_model()
-    content: bytes = stream.getvalue()
+    content: memoryview = stream.getbuffer()
     return content
 
 
-def open_built(content: bytes) -> Run:
+def open_built(content: memoryview) -> Run:
     """Returns what runs batches of any size, from what `build` returned. Raises RuntimeError for what is none.
 
     >>> boxes, scores, class_ids = open_built(content)(batch)
     """
-    with without_side_effects():
-        import openvino
-
-        compiled = openvino.Core().import_model(content, "CPU", _properties())
-    return _Opened(compiled, requests=usable_cores())
+    compiled = import_built(content, _properties())
+    return _Opened(compiled, content, requests=usable_cores())
 
 
 def _properties() -> dict[str, Any]:
@@ -183,9 +180,9 @@ class _Opened:
 
     last: "ClassVar[_Opened | None]" = None
 
-    def __init__(self, compiled: Any, requests: int):
+    def __init__(self, compiled: Any, content: memoryview, requests: int):
         _Opened.last = self
-        self._compiled = compiled  # a request does not keep it alive
+        self._kept = compiled, content  # a request keeps neither alive
         self._requests = [compiled.create_infer_request() for _ in range(requests)]
         self._count = len(compiled.outputs)
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,8 +130,9 @@ def _content(labels: Mapping[int, str], seen: Mapping[int, Seen], vocabulary: Vo
     file = io.StringIO(newline="")
     table = csv.writer(file)
     table.writerow(HEADINGS.values())
-    names = _label_cells(labels, vocabulary)
-    for class_id in _in_order(labels, seen, vocabulary):
+    class_ids = _in_order(labels, seen, vocabulary)
+    names = _label_cells(labels, class_ids, vocabulary)
+    for class_id in class_ids:
         cells = _wishes(labels[class_id], vocabulary.words.get(class_id))
         occurred = seen.get(class_id, NEVER)
         median = f"{occurred.median:.4f}" if occurred.count else ""
@@ -159,16 +160,18 @@ def _wishes(label: str, word: Word | None) -> Cells:
     return (name, drop, threshold, shielded(word.category), shielded(word.english))
 
 
-def _label_cells(labels: Mapping[int, str], vocabulary: Vocabulary) -> dict[int, str]:
+def _label_cells(labels: Mapping[int, str], class_ids: Sequence[int], vocabulary: Vocabulary) -> dict[int, str]:
     """The label; the class id where classes of one label are asked different things."""
+    asked = {clean_label(labels[class_id]) for class_id in vocabulary.words if class_id in labels}
     wishes: dict[str, set[Cells]] = {}
-    for class_id, label in labels.items():
-        word = vocabulary.words.get(class_id)
-        wishes.setdefault(clean_label(label), set()).add(_wishes(label, word))
+    if asked:
+        for class_id, label in labels.items():
+            word = vocabulary.words.get(class_id)
+            wishes.setdefault(clean_label(label), set()).add(_wishes(label, word))
     cells = {}
-    for class_id, label in labels.items():
-        clean = clean_label(label)
-        is_one = len(wishes[clean]) == 1
+    for class_id in class_ids:
+        clean = clean_label(labels[class_id])
+        is_one = clean not in asked or len(wishes[clean]) == 1
         cells[class_id] = shielded(clean) if is_one else _id_cell(class_id, wishes)
     return cells
 
