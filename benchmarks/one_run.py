@@ -12,12 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import wanwu_nb
 from wanwu_nb import ResidentModel, tag_folder
-
-try:
-    from wanwu_nb.remembering import load_or_recall
-except ImportError:  # an older tree loads the model in any case
-    load_or_recall = None
 
 
 def main() -> None:
@@ -54,8 +50,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def load(output: Path, model: str, precision: str) -> ResidentModel:
-    if load_or_recall is None:
+    package = Path(wanwu_nb.__file__).parent
+    if not (package / "remembering.py").exists():  # an import could find that of another tree
         return ResidentModel.load(model, precision=precision)
+    from wanwu_nb.remembering import load_or_recall
+
     return load_or_recall(output, model=model, precision=precision)
 
 
