@@ -103,9 +103,9 @@ def carry(earlier: Path, output: Path) -> None:
     """Let a new output folder begin with what an earlier one's runs made once for all: the network in INT8, and what
     they know of the model.
     """
-    output.mkdir(parents=True, exist_ok=True)
     for name in (MEMORY, LABELS):
         if (earlier / name).is_file():
+            output.mkdir(parents=True, exist_ok=True)
             shutil.copy(earlier / name, output / name)
     if (earlier / INT8_FOLDER).is_dir():
         shutil.copytree(earlier / INT8_FOLDER, output / INT8_FOLDER)
