@@ -36,9 +36,11 @@ bench: .venv/built  ## everything that the pages show, measured on this machine;
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks.speed --record $(RESULTS)
 	$(BIN)/python -m benchmarks.first_picture --record $(RESULTS)/first_picture.json
+	$(BIN)/python -m benchmarks.compare_trees --record $(RESULTS)/compare_trees.json --avx2 a937211
 	$(BIN)/python -m benchmarks.memory --record $(RESULTS)/memory.json
 	$(BIN)/python -m benchmarks.redecide --record $(RESULTS)/redecide.json
 	$(BIN)/python -m benchmarks.exports --record $(RESULTS)/exports.json
+	$(BIN)/python -m benchmarks.gallery --record $(RESULTS)/gallery.json
 	$(BIN)/python -m benchmarks.cold_start --record $(RESULTS)/cold_start.json
 	$(BIN)/python -m benchmarks.clock --record $(RESULTS)/clock.json
 	$(BIN)/python -m benchmarks.choices --record $(RESULTS)/choices.json

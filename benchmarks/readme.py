@@ -44,9 +44,10 @@ def pages(results: Path = RESULTS) -> dict[Path, str]:
         "clock": clock(read_record(results / "clock.json")),
         "exports": exports(read_record(results / "exports.json")),
     }
-    first = results / "first_picture.json"
-    if first.exists():
-        figures["first picture"] = first_picture(read_record(first))
+    for name, show in {"first_picture": first_picture, "compare_trees": trees, "gallery": gallery}.items():
+        path = results / f"{name}.json"
+        if path.exists():
+            figures[name.replace("_", " ")] = show(read_record(path))
     texts = {}
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
@@ -111,9 +112,11 @@ def memory_and_cold_start(memory: Record, cold_start: Record) -> str:
         f"memory stays flat: {many_mb:,.0f} MB at its peak over {int(many):,} pictures, {few_mb:,.0f} MB over "
         f"{int(few):,}. Resuming 100,000 finished pictures takes {memory['resume_seconds']:.1f} s."
     )
+    ratios = cold_start["ratios"]
     ready = (
-        f"629 MB model is ready, first forward done, in {cold_start['ratio']:.0%} of the time that `torch.load` of its "
-        "pickle and one forward take."
+        f"629 MB model is ready, first forward done, in {ratios['resident model']:.0%} of the time that "
+        "`torch.load` of its pickle and one forward take; in a later run, with the engine that was kept, in "
+        f"{ratios['later run, kept engine']:.0%}."
     )
     at_memory, at_cold_start = machine_of(memory), machine_of(cold_start)
     if at_memory == at_cold_start:
@@ -152,6 +155,40 @@ def first_picture(record: Record) -> str:
     return "\n\n".join(tables)
 
 
+def trees(record: Record) -> str:
+    """This tree beside an older one: a table a workload, under the machine's name."""
+    count = record["count"]
+    headings = [
+        "",
+        "ms a picture",
+        "× compiled",
+        "of what is possible",
+        f"{count} pictures, s",
+        "× defaults",
+        "peak memory",
+    ]
+    held = ", held to AVX2" if record["avx2"] else ""
+    tables = []
+    for workload, figures in record["workloads"].items():
+        rows = [tree_row(name, way) for name, way in figures["ways"].items()]
+        tables.append(f"{TITLES[workload]} · {machine_of(record)}{held}:\n\n{table(headings, rows)}")
+    return "\n\n".join(tables)
+
+
+def tree_row(name: str, way: Record) -> list[str]:
+    """Medians, and medians of the ratios to the older tree: of its loop compiled, and of its whole run as it comes."""
+    faster, sooner, efficiency = "", "", ""
+    if way["against"]:
+        faster = f"{way['against']['theirs, compiled FP32']['ms'][0]:.2f}"
+        sooner = f"{way['against']['theirs, defaults']['seconds'][0]:.2f}"
+    if "efficiency" in way:
+        efficiency = f"{way['efficiency'][0]:.0%}"
+    now = name.startswith("ours")
+    called = f"**{name.replace('ours', 'now')}**" if now else name.replace("theirs", "before")
+    milliseconds, seconds, memory = (way[key][0] for key in ("ms", "seconds", "peak_mb"))
+    return [called, f"{milliseconds:.1f}", faster, efficiency, f"{seconds:.1f}", sooner, f"{memory:,.0f} MB"]
+
+
 def share_saved(compiling: Record) -> float:
     share: float = 1 - compiling["batch_compiled"] / compiling["batch_eager"]
     return share
@@ -186,6 +223,16 @@ def exports(record: Record) -> str:
         parts.append(f"{kinds.replace(',', ', ')} {figure['seconds']:.0f} s and {figure['peak_mb']:.0f} MB of memory")
     night = f"A night with nothing new takes {record['night_seconds']:.1f} s, the run and its tables together."
     return f"On {machine_of(record)}, of {record['pictures']:,} pictures: {'; '.join(parts)}. {night}"
+
+
+def gallery(record: Record) -> str:
+    """What writing, opening and filtering a gallery of many pictures takes."""
+    made = (
+        f"{record['seconds']:.1f} s to write, {record['first_seconds']:.0f} s where the small pictures are to be made"
+    )
+    opened = f"first paint after {record['first_paint_ms']:.0f} ms, a filter {record['filter_ms']:.0f} ms"
+    slowest = f"(the slowest {record['slowest_filter_ms']:.0f})"
+    return f"On {machine_of(record)}, of {record['pictures']:,} pictures: {made}; in chromium {opened} {slowest}."
 
 
 def spread(values: Sequence[float]) -> str:

@@ -180,6 +180,7 @@ def test_parquet_is_read_by_pandas_pyarrow_and_duckdb(output):
         "unsure": False,
         "category": "服装/上衣",
         "english": "top",
+        "by": "",
     }
     assert table["objects"].to_pylist()[1][0]["x1"] is None
     assert pd.read_parquet(path)["damaged"].tolist() == [True, False, False]

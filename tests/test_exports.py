@@ -55,7 +55,7 @@ def test_all_exports_leave_their_files_and_nothing_else(output):
     exports.check()
     written = {path.name for paths in exports.files.values() for path in paths}
     assert list(exports.files) == list(KINDS)
-    assert {path.name for path in output.iterdir()} - before == written | {"export_notes.csv"}
+    assert {path.name for path in output.iterdir()} - before == written | {"export_notes.csv", "thumbs"}
     assert written == {
         "tags.csv",
         "tags_objects.csv",
@@ -67,6 +67,7 @@ def test_all_exports_leave_their_files_and_nothing_else(output):
         "label_studio.xml",
         "tags.parquet",
         "tags.jsonl",
+        "gallery.html",
     }
     assert left_behind(output) == []
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -559,6 +560,45 @@ def test_pictures_in_flight_when_int8_was_made_are_noted_and_suspects_left_out(s
     assert summary.precision.value == "int8"
     assert suspect not in noted
     assert len(set(noted)) == SCENES - 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from small_networks import Colours, tagger
+from wanwu_nb import judging, quantising, tag_folder
+from wanwu_nb.results import OutputFolder
+from wanwu_nb.settings import ModelSettings
+
+model = tagger(Colours(), Path(sys.argv[4]))
+model.opened = ModelSettings(model="small", precision="int8")
+room = {"judging": judging, "quantising": quantising, "OutputFolder": OutputFolder}[sys.argv[1]]
+right = getattr(room, sys.argv[2])
+
+def killed(*arguments, **options):
+    right(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(room, sys.argv[2], killed)
+tag_folder(model, sys.argv[3], Path(sys.argv[4]) / "out", int8_agreement=0.3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [("judging", "_images"), ("judging", "quantise"), ("quantising", "judge"), ("OutputFolder", "write_folder")],
+)
+def test_a_kill_while_int8_is_made_costs_no_picture(small, scenes, tmp_path, room, name):
+    command = [sys.executable, "-c", KILLED, room, name, scenes, tmp_path]
+    run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    again = tag_folder(small(), scenes, tmp_path / "out", int8_agreement=LITTLE)
+    assert (again.precision.value, again.processed, again.failed) == ("int8", SCENES, 0)
+    tag_folder(small(), scenes, tmp_path / "never killed", int8_agreement=LITTLE)
+    assert contents(tmp_path / "out" / "images") == contents(tmp_path / "never killed" / "images")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        path.name for path in (tmp_path / "never killed").iterdir()
+    )
 
 
 # --- nothing phones home ----------------------------------------------------------------------------------------------

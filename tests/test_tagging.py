@@ -61,7 +61,7 @@ def test_the_summarys_settings_are_what_was_given(scenes, tmp_path):
     options = {"batch_size": 2, "conf_threshold": 0.4, "nms_iou": 0.5, "top_k": 7, "compile": "auto", "workers": 0}
     options |= {"resume": False, "limit": 3, "orphans": "move", "picture_timeout": 60.0}
     options |= {"vocabulary": "", "verify": True, "raw_floor": 0.1, "max_pixels": 10**9, "max_bytes": 10**8}
-    options |= {"int8_agreement": 0.9}
+    options |= {"int8_agreement": 0.9, "corrections": ""}
     summary = tag_folder(ResidentModel.load(**opened), scenes, tmp_path / "out", **options)
     folders = {"image_dir": str(scenes), "output_dir": str(tmp_path / "out")}
     assert summary.settings == folders | opened | options

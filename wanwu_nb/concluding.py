@@ -82,6 +82,8 @@ def sum_up(
         processed=output.processed,
         redecided=output.redecided,
         resumed=output.resumed,
+        edited=output.edited,
+        corrected=len(set(output.corrections.images).intersection(listing.names).difference(output.failures)),
         failed=len(output.failures),
         orphaned=output.orphaned,
         left_out=listing.left_out,

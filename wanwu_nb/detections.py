@@ -1,5 +1,6 @@
 """What was found in a picture, and what is kept of what a network says. Without torch: whoever reads results, too."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 
 from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K
 
+PERSON = "person"  # who said what an object is, where it was not the network
 DECIMALS = 2  # of a corner, where it is written: 1/100 pixel of the photo
 
 
@@ -15,7 +17,7 @@ class Tag(NamedTuple):
     """One object of a picture: `bbox` xyxy in the upright photo's pixels, or None for a whole-picture tag.
 
     `unsure`: below the threshold, and there because a whole-picture tagger's best always is. `category` and `english`
-    where a vocabulary gives them.
+    where a vocabulary gives them. `by`: "person" where a person said so.
     """
 
     label: str
@@ -25,17 +27,19 @@ class Tag(NamedTuple):
     unsure: bool = False
     category: str = ""
     english: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
     """What was found in one picture, best first.
 
-    `boxes` [N,4] xyxy in the upright photo's pixels, or None for a whole-picture tagger; `scores` [N] in 0…1;
+    `boxes` [N,4] xyxy in the upright photo's pixels, or None for a whole-picture tagger, not numbers for a tag of the
+    whole picture among boxes; `scores` [N] in 0…1;
     `class_ids` [N]; `names`, their labels. `invalid` counts what the network gave that cannot be: scores or boxes that
     are not finite, boxes inverted, wholly outside the photo, or without area in hundredths of its pixels. They are
     dropped. `unsure`: the one whole-picture tag lies below the threshold. `categories` and `english` [N], or nothing
-    where no vocabulary gives them.
+    where no vocabulary gives them. `by` [N]: "person" where a person said so, or nothing where none did.
     """
 
     width: int
@@ -48,6 +52,7 @@ class Detections:
     unsure: bool = False
     categories: Sequence[str] = ()
     english: Sequence[str] = ()
+    by: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -65,7 +70,8 @@ class Detections:
         for i, label in enumerate(self.names):
             category = self.categories[i] if self.categories else ""
             english = self.english[i] if self.english else ""
-            tag = Tag(label, class_ids[i], scores[i], self._corners(i), self.unsure, category, english)
+            by = self.by[i] if self.by else ""
+            tag = Tag(label, class_ids[i], scores[i], self._corners(i), self.unsure, category, english, by)
             tags.append(tag)
         return tags
 
@@ -73,7 +79,7 @@ class Detections:
         if self.boxes is None:
             return None
         x1, y1, x2, y2 = self.boxes[i].tolist()
-        return x1, y1, x2, y2
+        return None if math.isnan(x1) else (x1, y1, x2, y2)
 
 
 def texts_if_any(texts: Sequence[str]) -> Sequence[str]:

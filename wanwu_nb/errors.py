@@ -50,6 +50,10 @@ class VocabularyError(WanwuError, ValueError):
     """A table of the user's words that cannot be read, or asks for what cannot be."""
 
 
+class CorrectionsError(WanwuError, ValueError):
+    """A table of corrections that cannot be read, or says what cannot be meant."""
+
+
 class TruthError(WanwuError, ValueError):
     """A file of ground truth that is none, or does not fit the pictures."""
 

@@ -85,7 +85,7 @@ KNOWS_MORE = (
     "damo/cv_resnest101_general_recognition --local_dir wanwu`, then model=wanwu; "
     "boxes 带框: model=torchvision/fasterrcnn_resnet50_fpn_v2"
 )
-EXPORTS = "csv, xlsx, coco, yolo, voc, labelstudio, parquet, jsonl, or some of them: docs/results.md"
+EXPORTS = "any of csv, gallery, xlsx, coco, yolo, voc, labelstudio, parquet, jsonl: docs/results.md"
 MODEL = '"auto" by the pictures, "everyday", "demo", a folder, a file, "torchvision/…": docs/models.md'
 
 
@@ -137,6 +137,7 @@ class _Tagging(Settings):
     nms_iou: float = Field(NMS_IOU, ge=0, le=1, description="drop a box that overlaps a surer one of its class by more")
     top_k: int = Field(TOP_K, ge=1, description="objects kept a picture at most")
     vocabulary: LocalPath = Field("", description="table of your own words, .csv or .xlsx: docs/vocabulary.md")
+    corrections: LocalPath = Field("", description="table of what persons said, from gallery.html: docs/results.md")
     compile: bool | Literal["auto"] = Field(
         "auto", description='True: torch.compile, False: as it is loaded, "auto": the engine that pays'
     )
@@ -167,7 +168,7 @@ class TagBatchSettings(_Tagging, ModelSettings, _Folders):
     """The parameters of notebooks/03_tag_batch.ipynb."""
 
     model: ModelOfPictures = Field("auto", min_length=1, validate_default=True, description=MODEL)
-    exports: str = Field("csv", description=EXPORTS)
+    exports: str = Field("csv,gallery", description=EXPORTS)
     max_failed: float = Field(0.1, ge=0, le=1, description="the run fails above this share of failed pictures")
     demo_images: int = Field(24, ge=1, le=100_000, description='pictures drawn where image_dir is "demo"')
     advanced: str = Field("", description='rarely set, as in "orphans: move": docs/reliability.md')

@@ -21,12 +21,12 @@ class Summary:
     """Totals and choices of one run: total_images = processed + resumed + failed, always.
 
     `started` and `finished` are UTC, ISO 8601; a summary that is there is that of a complete run. `redecided`: how many
-    of the processed were decided anew, without the network. `labels` counts objects by name. `damaged`: pictures that
-    were tagged without their end; `invalid`: what networks gave that cannot be, and was dropped (see Detections).
+    of the processed were decided anew, without the network; `corrected`: how many of all hold what a person said;
+    `edited`: how many are JSONs that a person edited. `labels` counts objects by name. `damaged`: pictures that were
+    tagged without their end; `invalid`: what networks gave that cannot be, and was dropped (see Detections).
     `orphaned`: results of pictures that have left the folder; `left_out`, by reason: what lies there and is no picture
-    to tag; `unreadable`: sub-folders that could not be searched; `warnings`: sentences that whoever uses the
-    results should know. `settings` are those that were given, `device` to
-    `rounds_ahead` what was chosen, each with its reason.
+    to tag; `unreadable`: sub-folders that could not be searched; `warnings`: sentences that whoever uses the results
+    should know. `settings` are those that were given, `device` to `rounds_ahead` what was chosen, each with its reason.
     """
 
     started: str
@@ -50,6 +50,8 @@ class Summary:
     device: Choice[str]
     precision: Choice[str]
     batch_size: Choice[int]
+    corrected: int = field(default=0, kw_only=True)
+    edited: int = field(default=0, kw_only=True)
     engine: Choice[str] = field(default=Choice("", "not noted by the version that wrote this"), kw_only=True)
     compiled: Choice[bool]
     decoder: Choice[str]

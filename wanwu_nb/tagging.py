@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .alone import find_culprits
 from .concluding import leave_vocabulary, sum_up, warn_of_demo
+from .corrections import KEPT, Corrections, KnownLabels, gathered, of_no_picture
 from .deciding import Decision
 from .decoding import Limits
 from .finding import list_pictures
@@ -47,6 +48,7 @@ def tag_folder(
     nms_iou: float = NMS_IOU,
     top_k: int = TOP_K,
     vocabulary: str | Path = "",
+    corrections: str | Path = "",
     compile: bool | str = "auto",
     workers: int = 0,
     resume: bool = True,
@@ -64,12 +66,13 @@ def tag_folder(
     A picture that cannot be read or run is recorded with its reason, and the run goes on. Pictures done before by the
     same model and settings are left alone (`resume`). Stopped at any moment, everything finished is on disk, and the
     next run goes on from there. Where only the threshold, `top_k` or the `vocabulary` changed, a table of the user's
-    own words, results are decided anew from what the network said, down to `raw_floor`. Results of pictures that have
-    left the folder are kept aside (`orphans`: "move" puts them into orphans/). `verify` tells a changed picture by its
-    content. `batch_size` 0 and `compile` "auto" are decided by measuring, where that pays. INT8 is used where
-    `int8_agreement` of FP32's tags are surely its own, too. Returns the totals. Raises MissingFile, NotAFolder,
-    PicturesError, SettingsError, VocabularyError or OutputError, with nothing written over,
-    for folders and settings that cannot be used.
+    own words, results are decided anew from what the network said, down to `raw_floor`. What persons said is merged
+    into them: `corrections`, a table, on top of those that were given before; a JSON that was edited by hand stays as
+    it is. Results of pictures that have left the folder are kept aside (`orphans`: "move" puts them into orphans/).
+    `verify` tells a changed picture by its content. `batch_size` 0 and `compile` "auto" are decided by measuring, where
+    that pays. INT8 is used where `int8_agreement` of FP32's tags are surely its own, too. Returns the totals. Raises
+    MissingFile, NotAFolder, PicturesError, SettingsError, VocabularyError, CorrectionsError or OutputError, with
+    nothing written over, for folders and settings that cannot be used.
 
     >>> tag_folder(model, "photos", "tags", conf_threshold=0.4).processed
     867
@@ -83,6 +86,7 @@ def tag_folder(
         nms_iou=nms_iou,
         top_k=top_k,
         vocabulary=vocabulary,
+        corrections=corrections,
         compile=compile,
         workers=workers,
         resume=resume,
@@ -96,22 +100,28 @@ def tag_folder(
         int8_agreement=int8_agreement,
     )
     decision = Decision.of(settings, model.labels)
+    said = gathered(settings.corrections, settings.output_dir)
     set_aside_summary(settings.output_dir)  # before pictures are looked for: it is not today's
     with tell_how_to_go_on(settings.resume):
-        return _tag(model, settings, decision)
+        return _tag(model, settings, decision, said)
 
 
-def _tag(model: ResidentModel, settings: TagSettings, decision: Decision) -> Summary:
+def _tag(model: ResidentModel, settings: TagSettings, decision: Decision, said: Corrections) -> Summary:
     started, clock = datetime.now(UTC), time.perf_counter()
     image_dir = Path(settings.image_dir).absolute()
     listing = list_pictures(image_dir, settings.limit, own=[settings.output_dir])
     with OutputFolder(settings.output_dir, image_dir=image_dir) as output, int8_for_this_run(model):
         precision = PrecisionOfRun(model, settings, listing, decision, output, _say).choose()
         _aim(output, model, precision, decision)
+        output.correct(said, KnownLabels.of(said, model.labels, decision.vocabulary))
         unfinished = _unfinished(listing.names, settings, output)
         if listing.complete and output.same_folder_as_before:
             output.note_orphans(listing.names, move=settings.orphans == "move")
         warnings = warn_of_demo(model, image_dir)
+        if settings.corrections:
+            output.write(said.table(), KEPT)
+            strangers = of_no_picture(said, [*listing.names, *listing.beyond])
+            warnings += [strangers] if strangers else []
         total = len(listing.names)
         with Progress(total, output.resumed) as progress, tell_how_to_go_on(settings.resume, progress):
             for note in [*output.notes, *warnings]:
@@ -177,7 +187,8 @@ def _unfinished(names: Sequence[str], settings: TagSettings, output: OutputFolde
     unfinished = {}
     for name in names:
         version = _version(name, settings)
-        if output.done(name, version) and settings.resume:
+        done = output.done(name, version)
+        if output.is_edited(name, version) or (done and settings.resume):
             output.count_resumed(name, version)
         else:
             unfinished[name] = version

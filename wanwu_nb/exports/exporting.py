@@ -19,6 +19,7 @@ from .source import Source, undisturbed
 from .writer import Job, Target, Writer
 
 COPYING = ("yolo", "voc")
+WITH_PICTURES = ("gallery",)  # small ones, in any case
 
 
 def export(
@@ -53,7 +54,8 @@ def export(
     with undisturbed(output_dir) as folder:
         target_folder = Path(local_path(to_dir)).absolute() if os.fspath(to_dir) else folder
         source = Source.read(folder, options.image_dir)
-        if options.copy_pictures and set(names) & set(COPYING):
+        copying = COPYING if options.copy_pictures else ()
+        if set(names) & {*copying, *WITH_PICTURES}:
             _check_copies_are_no_pictures(target_folder, source)
         _make(target_folder)
         state = state_of(source, options)

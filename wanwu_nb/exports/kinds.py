@@ -6,6 +6,7 @@ from ..advice import suggestion
 from ..errors import SettingsError
 from .coco import CocoWriter
 from .csv_tables import CsvWriter
+from .gallery import GalleryWriter
 from .jsonl import JsonlWriter
 from .label_studio import LabelStudioWriter
 from .parquet import ParquetWriter
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[[Job], Writer]] = {
     "labelstudio": LabelStudioWriter,
     "parquet": ParquetWriter,
     "jsonl": JsonlWriter,
+    "gallery": GalleryWriter,
 }
 
 

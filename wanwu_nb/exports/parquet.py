@@ -36,7 +36,7 @@ class ParquetWriter:
         for tag in tagged.objects:
             corners = tag.bbox or (None, None, None, None)
             confidence = round(tag.confidence, 4)
-            texts = _utf8(tag.category), _utf8(tag.english)
+            texts = _utf8(tag.category), _utf8(tag.english), tag.by
             values = (_utf8(tag.label), tag.label_id, confidence, *corners, tag.unsure, *texts)
             for column, value in zip(self._objects, values, strict=True):
                 column.append(value)
@@ -81,6 +81,7 @@ def _schema(arrow: Any, job: Job) -> Any:
         arrow.field("unsure", arrow.bool_()),
         arrow.field("category", arrow.string()),
         arrow.field("english", arrow.string()),
+        arrow.field("by", arrow.string()),
     ]
     columns = [
         arrow.field("image", arrow.string()),

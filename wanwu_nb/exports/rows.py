@@ -36,11 +36,13 @@ OBJECTS = (
     "x2 右",
     "y2 下",
     "unsure 不确定",
+    "by 判定者",
 )
 LABELS = ("label 标签", "objects 物体数", "pictures 图片数", "category 类目", "english 英文", "label_id 编号")
 FAILURES = ("image 图片", "stage 阶段", "reason 原因")
 BETWEEN_LABELS, BETWEEN_REASONS = " | ", "; "
 YES = "yes 是"
+BY_PERSON = "person 人工"
 
 
 def picture_row(tagged: Tagged) -> Row:
@@ -74,7 +76,8 @@ def object_rows(tagged: Tagged) -> list[Row]:
             corners = tag.bbox
         confidence = round(tag.confidence, 4)
         unsure = YES if tag.unsure else ""
-        row = (tagged.image, tag.label, confidence, tag.category, tag.english, tag.label_id, *corners, unsure)
+        by = BY_PERSON if tag.by else ""
+        row = (tagged.image, tag.label, confidence, tag.category, tag.english, tag.label_id, *corners, unsure, by)
         rows.append(row)
     return rows
 

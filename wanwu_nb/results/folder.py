@@ -13,13 +13,16 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..corrections import Corrections, KnownLabels, corrected
 from ..paths import local_path
 from ..tagged import Failed, Tagged
 from ..versions import FileVersion
+from .edits import Edits, Whose, digest_of
 from .file_systems import Names, one_sentence
 from .jsons import to_json
 from .ledger import FINISHED, compact, read_ledger
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from ..summary import Summary  # it knows the machine, and that torch: reading results needs neither
 
 LABELS = "labels.json"
+CORRECTED = "+"  # in the key of a picture that a person said something of: before the digest of that
 IN_FLIGHT, IN_FLIGHT_PARTIAL = ".in_flight.json", ".in_flight.partial"
 
 
@@ -54,11 +58,12 @@ class OutputFolder:
 
     def __init__(self, folder: str | Path, key: str = "", image_dir: str | Path = "", source: RawSource | None = None):
         self.folder = Path(local_path(folder)).absolute()
-        self.processed = self.redecided = self.resumed = self.orphaned = self.invalid = self.damaged = 0
+        self.processed = self.redecided = self.resumed = self.orphaned = self.invalid = self.damaged = self.edited = 0
         self.labels: Counter[str] = Counter()
         self.failures: dict[str, str] = {}
         self.occurrences = Occurrences()  # of the model's labels, in this run's pictures
         self.notes: list[str] = []  # what whoever looks on should know
+        self.corrections, self._words = Corrections(), KnownLabels({})
         self._place = Placer(self.folder)
         self._in_flight = self.folder / IN_FLIGHT
         self._contents: dict[str, str] = {}  # of pictures whose content was looked at, its SHA-256
@@ -81,6 +86,14 @@ class OutputFolder:
         self.source = source
         self.bits = self._known.bits.get(key, {})
 
+    def correct(self, corrections: Corrections, words: KnownLabels) -> None:
+        """Say what persons said: it is merged into what is put, and a picture is not done before it is."""
+        self.corrections, self._words = corrections, words
+
+    def _key_of(self, image: str) -> str:
+        digest = self.corrections.digest(image)
+        return f"{self.key}{CORRECTED}{digest}" if digest else self.key
+
     def _open(self, image_dir: str) -> None:
         if self._lock.note:
             self.notes.append(self._lock.note)
@@ -93,6 +106,7 @@ class OutputFolder:
         self._entries = self._known.entries
         self._image_dir, before = image_dir, self._known.image_dir
         self.same_folder_as_before = image_dir == before
+        self._edits = Edits(self.folder, self._known)
         self._ledger = LineFile(path)
         self._raw = LineFile(self.folder / RAW)
         if not self.same_folder_as_before:
@@ -151,12 +165,26 @@ class OutputFolder:
         entry = self._entries.get(image)
         if version is None or entry is None:
             return False
-        if entry["status"] not in FINISHED or entry["key"] != self.key:
+        if entry["status"] not in FINISHED or entry["key"] != self._key_of(image):
             return False
         if not version.matches(entry):
             return False
-        size = self._place.json_size(image)
-        return bool(size == entry["bytes"])
+        return self._edits.whose(image, entry) in (Whose.RUN, Whose.PERSON)
+
+    def is_edited(self, image: str, version: FileVersion | None) -> bool:
+        """Returns whether the picture's JSON is a person's, who edited it: it stays, whatever is asked for now.
+
+        One whose picture has changed since goes into edited/.
+        """
+        entry = self._entries.get(image)
+        if entry is None or entry["status"] not in FINISHED or self._edits.whose(image, entry) is not Whose.PERSON:
+            return False
+        if version is None or not version.matches(entry):
+            with one_sentence(self.folder):
+                self._edits.move_aside(image)
+            return False
+        self.edited += 1
+        return True
 
     def count_resumed(self, image: str, version: FileVersion | None = None) -> None:
         """Count a picture that is done, with what was found in it then; one that has come back is noted as done.
@@ -170,6 +198,7 @@ class OutputFolder:
         self.invalid += entry["invalid"]
         self.damaged += entry.get("damaged", False)
         touched = version is not None and version.mtime_ns != entry["mtime"]
+        touched = touched or image in self._edits.touched
         if touched or entry["status"] == "gone" or place not in ("", self._image_dir):
             entry["status"] = "done"
             if version is not None:
@@ -180,7 +209,7 @@ class OutputFolder:
     def count_done_with(self, key: str = "") -> int:
         """Returns how many pictures were tagged with this key, or with any."""
         entries = [entry for entry in self._entries.values() if entry["status"] in FINISHED]
-        return sum(key in ("", entry["key"]) for entry in entries)
+        return sum(key in ("", entry["key"].partition(CORRECTED)[0]) for entry in entries)
 
     def count_done_otherwise(self, images: Iterable[str]) -> int:
         """Returns how many of these were tagged before, by another model or with other settings."""
@@ -215,15 +244,23 @@ class OutputFolder:
         if tagged.raw is not None and self.source is not None:
             self._raw.note(self._with_content(raw_record(tagged, self.source)), spaces=False)
             self.occurrences.add(tagged.image, tagged.raw)
-        content = to_json(result_record(tagged, self.key))
+        said = self.corrections.of(tagged.image)
+        if said:
+            tagged = replace(tagged, detections=corrected(tagged.detections, said, self._words))
+        content = to_json(result_record(tagged, self._key_of(tagged.image)))
+        digest = digest_of(content)
+        if tagged.image in self._entries:  # before it is in place: a kill in between leaves nothing like a person's
+            self._ledger.note({"image": tagged.image, "writing": digest})
         reason = self._place.put_json(tagged.image, content)
         if reason:
             return Failed(tagged.image, tagged.version, "write", reason)
         counts = Counter(tagged.detections.names)
-        line = _line(tagged, self.key, "done")
+        line = _line(tagged, self._key_of(tagged.image), "done")
         line["objects"] = counts
         line["invalid"] = tagged.invalid
         line["bytes"] = len(content)
+        line["written"] = self._place.written
+        line["json"] = digest
         if tagged.damaged:
             line["damaged"] = True
         self._ledger.note(self._with_content(line))

@@ -1,8 +1,10 @@
 """The ledger of an output folder: append-only, a line a picture or a fact of a run. The last line of a picture counts.
 
-{"image": …, "size": …, "mtime": …, "key": …, "status": "done", "objects": {…}, "invalid": …, "bytes": …}
+{"image": …, "size": …, "mtime": …, "key": …, "status": "done", "objects": {…}, "invalid": …, "bytes": …,
+ "written": …, "json": …}
 {"image": …, "size": …, "mtime": …, "key": …, "status": "failed", "stage": …, "reason": …}
 {"image": …, …, "status": "gone"}     as done, of a picture that has left its folder
+{"image": …, "writing": …}            the digest of a JSON that is about to take the place of an earlier one
 {"key": …, "choices": {…}}            how the run of this key rounds, for the one that goes on from it
 {"image_dir": …}                      the folder that the pictures of the lines below lie in
 {"complete": true}                    the run above came to its end
@@ -18,6 +20,7 @@ from .jsons import to_json
 from .lines import read_lines
 
 COMPACT_ABOVE, COMPACT_TIMES = 1_000, 4  # lines; and how many times what is needed
+EARLIER = 8  # digests of a picture
 FINISHED = ("done", "gone")  # of pictures that are there, and that have left their folder
 BITS = {"batch_size": int, "compiled": bool, "decoder": str, "engine": str}  # the kinds of what a stopped run noted
 
@@ -31,19 +34,23 @@ class Contents:
     entries: dict[str, Entry] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)  # picture → image_dir of its line, "" before any was noted
     bits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    earlier: dict[str, list[str]] = field(default_factory=dict)  # picture → digests of JSONs that runs wrote before
     image_dir: str = ""
     lines: int = 0
 
     @property
     def many_times_needed(self) -> bool:
         """Returns whether there are so many more lines than are needed that a new ledger pays."""
-        needed = len(self.entries) + len(self.bits) + 1
+        needed = len(self.entries) + len(self.bits) + sum(map(len, self.earlier.values())) + 1
         return self.lines >= COMPACT_ABOVE and self.lines >= COMPACT_TIMES * needed
 
     def needed(self) -> Iterator[Mapping[str, Any]]:
         """Yields the lines that say the same, without what was said before."""
         for key, choices in self.bits.items():
             yield {"key": key, "choices": choices}
+        for image, digests in self.earlier.items():
+            for digest in digests:
+                yield {"image": image, "writing": digest}
         place = ""
         for image in sorted(self.entries, key=lambda image: self.places[image]):
             if self.places[image] != place:
@@ -72,14 +79,26 @@ def read_ledger(path: Path) -> Contents:
 
 def _take(contents: Contents, line: Entry) -> None:
     if _is_of_a_picture(line):
+        _note_earlier(contents, line["image"], contents.entries.get(line["image"], {}).get("json"))
         contents.entries[line["image"]] = line
         contents.places[line["image"]] = contents.image_dir
     elif _are_bits(line):
         contents.bits[line["key"]] = line["choices"]
+    elif isinstance(line.get("image"), str):
+        _note_earlier(contents, line["image"], line.get("writing"))
     elif isinstance(line.get("image_dir"), str):
         contents.image_dir = line["image_dir"]
     elif line.get("complete") is True:
         contents.bits.clear()  # nothing is left to go on with
+
+
+def _note_earlier(contents: Contents, image: str, digest: object) -> None:
+    """Any of the last few may be in place still: a kill comes between two lines, and again in the next run."""
+    if isinstance(digest, str):
+        digests = contents.earlier.setdefault(image, [])
+        if digest not in digests:
+            digests.append(digest)
+            del digests[:-EARLIER]
 
 
 def _is_of_a_picture(line: Mapping[str, Any]) -> bool:
@@ -92,6 +111,8 @@ def _is_of_a_picture(line: Mapping[str, Any]) -> bool:
     if line["status"] not in FINISHED:
         return False
     numbers = [line.get(name) for name in ("size", "mtime", "bytes", "invalid")]
+    if "json" in line:
+        numbers.append(line.get("written"))
     return _are_counts(numbers) and _is_count_of_labels(line.get("objects"))
 
 

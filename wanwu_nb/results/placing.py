@@ -23,6 +23,7 @@ class Placer:
         self._folder = str(folder)
         self._images = os.path.join(self._folder, "images")
         self._partial = os.path.join(self._folder, ".partial")
+        self.written = 0
 
     def put(self, name: str, content: bytes) -> None:
         """Put a file of that name into the folder itself. Raises OSError."""
@@ -49,11 +50,11 @@ class Placer:
             shutil.rmtree(place)
 
     def put_json(self, image: str, content: bytes) -> str:
-        """Put a picture's JSON where `json_path` has it.
+        """Put a picture's JSON where `json_path` has it; `written` is its time then.
 
         Returns "", or why it cannot be named so. Raises OSError for what concerns all pictures.
         """
-        self._write(content)
+        self.written = self._write(content)
         try:
             self._move_json(self._json_path(image))
         except OSError as error:
@@ -61,13 +62,6 @@ class Placer:
                 raise
             return f"its result cannot be named images/{image}.json: {error.strerror}"
         return ""
-
-    def json_size(self, image: str) -> int | None:
-        """Returns how many bytes the picture's JSON has, None where there is none."""
-        try:
-            return os.stat(self._json_path(image)).st_size
-        except OSError:
-            return None
 
     def remove_json(self, image: str) -> None:
         """Take the picture's JSON away, where there is one."""
@@ -84,11 +78,13 @@ class Placer:
     def _json_path(self, image: str) -> str:
         return f"{self._images}{os.sep}{image}.json"
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, content: bytes) -> int:
+        """Returns the time of the file."""
         with open(self._partial, "wb", buffering=0) as file:
             while content:
                 written = file.write(content)
                 content = content[written:]
+            return os.fstat(file.fileno()).st_mtime_ns
 
     def _move_json(self, path: str) -> None:
         """Most sub-folders are there."""

@@ -5,6 +5,7 @@ images/<relative path, suffix included>.json    labels.json    ledger.jsonl    f
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from .ledger import read_ledger
 
 FORMAT = 1  # of the per-picture JSON; part of the key, so that another format is written anew
 LEDGER = "ledger.jsonl"
+NO_BOX = [math.nan] * 4  # of a tag of the whole picture among boxes
 
 
 def run_key(fingerprint: str, precision: str, selection: Selection, vocabulary: Vocabulary = NO_WORDS) -> str:
@@ -99,7 +101,7 @@ def _read(output_dir: Path, image: str, entry: Mapping[str, Any]) -> Tagged:
     path = json_path(output_dir, image)
     try:
         record = json.loads(path.read_bytes())
-        detections = _detections(record, entry.get("invalid", 0))
+        detections = detections_in(record, entry.get("invalid", 0))
         damaged = bool(record.get("damaged", False))
     except FileNotFoundError:
         raise MissingFile(f"{path} does not exist: {image} has no result") from None
@@ -111,7 +113,12 @@ def _read(output_dir: Path, image: str, entry: Mapping[str, Any]) -> Tagged:
     return Tagged(image, version, detections, damaged)
 
 
-def _detections(record: Mapping[str, Any], invalid: int) -> Detections:
+def detections_in(record: Mapping[str, Any], invalid: int = 0) -> Detections:
+    """Returns what a picture's JSON holds, once parsed. Raises KeyError, TypeError or ValueError for another shape.
+
+    >>> detections_in(json.loads(path.read_bytes())).names
+    ['台灯']
+    """
     objects = record["objects"]
     names = [each["label"] for each in objects]
     label_ids = [each["label_id"] for each in objects]
@@ -120,14 +127,15 @@ def _detections(record: Mapping[str, Any], invalid: int) -> Detections:
     scores = np.array(confidences, np.float64)
     corners = [each["bbox"] for each in objects]
     boxes = None
-    if not corners or corners[0] is not None:
-        boxes = np.array(corners, np.float64)
+    if not corners or any(box is not None for box in corners):
+        boxes = np.array([box or NO_BOX for box in corners], np.float64)
         boxes = boxes.reshape(-1, 4)
     width, height = record["width"], record["height"]
     unsure = any(each.get("unsure", False) for each in objects)
     categories = texts_if_any([each.get("category", "") for each in objects])
     english = texts_if_any([each.get("english", "") for each in objects])
-    return Detections(width, height, boxes, scores, class_ids, names, invalid, unsure, categories, english)
+    by = texts_if_any([each.get("by", "") for each in objects])
+    return Detections(width, height, boxes, scores, class_ids, names, invalid, unsure, categories, english, by)
 
 
 def result_record(tagged: Tagged, key: str = "") -> dict[str, Any]:
@@ -147,7 +155,7 @@ def result_record(tagged: Tagged, key: str = "") -> dict[str, Any]:
 def _objects(detections: Detections) -> list[dict[str, Any]]:
     boxes: list[Any] = [None] * len(detections)
     if detections.boxes is not None:
-        boxes = detections.boxes.round(DECIMALS).tolist()
+        boxes = [None if math.isnan(box[0]) else box for box in detections.boxes.round(DECIMALS).tolist()]
     class_ids = detections.class_ids.tolist()
     scores = detections.scores.tolist()
     objects = []
@@ -162,6 +170,8 @@ def _objects(detections: Detections) -> list[dict[str, Any]]:
             record["category"] = detections.categories[i]
         if detections.english and detections.english[i]:
             record["english"] = detections.english[i]
+        if detections.by and detections.by[i]:
+            record["by"] = detections.by[i]
         objects.append(record)
     return objects
 
