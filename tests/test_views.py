@@ -25,7 +25,17 @@ from wanwu_nb.views import charts
 from wanwu_nb.views.drawing import drawing_never_decides, shown
 from wanwu_nb.views.fonts import COLOURS, chinese_font
 from wanwu_nb.views.headings import HEADINGS, in_two_languages
-from wanwu_nb.views.pictures import GREY, LARGE_LETTERS, SHEET_WIDTH, annotate, contact_sheet
+from wanwu_nb.views.labels import Labels, ink_on
+from wanwu_nb.views.pictures import (
+    FOOTER,
+    GREY,
+    LEAST_LETTERS,
+    SHEET_LETTERS,
+    SHEET_WIDTH,
+    annotate,
+    contact_sheet,
+    words_of,
+)
 
 WIDTH, HEIGHT = 400, 300
 TILE = SHEET_WIDTH // 3, 320
@@ -86,17 +96,67 @@ def test_the_label_stays_in_the_picture():
     assert not (bar[:, :200] == rgb(COLOURS[0])).all(-1).any()
 
 
-def test_tags_without_a_box_stand_below_each_other_the_best_first():
-    picture = annotate(blank(), [Tag("台灯", 0, 0.9, None), Tag("椅子", 1, 0.5, None)])
-    letters = max(picture.size) // LARGE_LETTERS
-    assert picture.getpixel((2, 4)) == rgb(COLOURS[0])
-    assert picture.getpixel((2, 4 + round(1.3 * letters))) == rgb(COLOURS[1])
+def test_tags_of_the_whole_picture_stand_in_a_caption_and_not_on_it():
+    photo = blank("red")
+    picture = annotate(photo, [Tag("台灯", 0, 0.9, None), Tag("椅子", 1, 0.5, None)])
+    assert picture.width == photo.width
+    assert picture.crop((0, 0, *photo.size)).tobytes() == photo.tobytes()
+    caption = picture.crop((0, photo.height, *picture.size))
+    assert caption.height > LEAST_LETTERS
+    assert caption.convert("L").getextrema()[0] < 50
+
+
+def caption_width(tag: Tag) -> int:
+    picture = annotate(blank(), [tag])
+    return (np.array(picture.convert("L")) < 128).any(0).sum()
 
 
 def test_a_tag_that_is_unsure_is_drawn_as_a_question():
-    sure, unsure = (annotate(blank(), [Tag("导弹", 0, 0.2, None, unsure)]) for unsure in (False, True))
-    widths = [(np.array(picture) == rgb(COLOURS[0])).all(-1).any(0).sum() for picture in (sure, unsure)]
-    assert widths[1] > widths[0]
+    sure, unsure = (caption_width(Tag("导弹", 0, 0.2, None, unsure)) for unsure in (False, True))
+    assert unsure > sure
+
+
+def test_names_on_one_place_avoid_each_other_and_all_can_be_read():
+    place = (100.0, 120.0, 260.0, 220.0)
+    tags = [Tag("台灯", 0, 0.9, place), Tag("花瓶", 1, 0.8, place), Tag("椅子", 2, 0.7, place)]
+    picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    labels = Labels(picture, 18)
+    for tag in tags:
+        labels.write(f"{tag.label} {tag.confidence:.2f}", tag.bbox, COLOURS[tag.label_id])
+    assert all(one.overlap(other) == 0 for one in labels.bars for other in labels.bars if one is not other)
+    for bar in labels.bars:
+        assert 0 <= bar.left < bar.right <= WIDTH
+        assert 0 <= bar.top < bar.bottom <= HEIGHT
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_ink_is_read_on_every_colour(colour):
+    """At least 4.5 to 1, as WCAG 2 wants of text."""
+    red, green, blue = (value / 255 for value in rgb(colour))
+    luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    ink = 1.0 if ink_on(colour) == "white" else 0.0
+    lighter, darker = max(ink, luminance), min(ink, luminance)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("size", [(400, 300), (6000, 4000), (500, 6000)])
+def test_letters_on_the_sheet_are_as_large_whatever_the_photo(tmp_path, size):
+    Image.new("RGB", size, "white").save(tmp_path / "a.png")
+    box = np.array([[size[0] * 0.2, size[1] * 0.3, size[0] * 0.7, size[1] * 0.8]])
+    found = Detections(*size, box, np.array([0.5]), np.array([0]), ["台灯"])
+    cell = tile(contact_sheet(tmp_path, [Tagged("a.png", None, found)]), 0)
+    rows = np.flatnonzero((np.array(cell) == rgb(COLOURS[0])).all(-1).sum(1) > 8)
+    first_run = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)[0]
+    assert first_run.size >= SHEET_LETTERS
+
+
+def test_the_sheet_says_what_it_left_out(folder):
+    pictures = [tagged("red.png", 0.9), tagged("green.png", 0.8), tagged("blue.png")]
+    said = words_of(1, 2, 1)
+    assert said.startswith("1 of 2 with tags, least sure first  有标签的 2 张中最不确定的 1 张")
+    assert said.endswith("1 without tags left out  另有 1 张无标签")
+    sheet = contact_sheet(folder, pictures, count=1)
+    assert has_text_below(sheet)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16", "P"])
@@ -127,7 +187,7 @@ def test_the_sheet_begins_with_the_least_sure(folder):
     pictures = [tagged("red.png", 0.9), tagged("green.png", 0.95, 0.4), tagged("blue.png", 0.5)]
     sheet = contact_sheet(folder, iter(pictures))
     shown = [middle_of(tile(sheet, position)) for position in range(3)]
-    assert sheet.size == (SHEET_WIDTH, TILE[1])
+    assert sheet.size == (SHEET_WIDTH, TILE[1] + FOOTER)
     assert shown == [(0, 128, 0), (0, 0, 255), (255, 0, 0)]
 
 
@@ -147,11 +207,13 @@ def test_the_sheet_leaves_pictures_without_an_object_out(folder):
 
 def test_the_sheet_has_room_for_count_pictures(folder):
     pictures = (tagged("red.png", 0.5) for _ in range(50))
-    assert contact_sheet(folder, pictures, count=4).size == (SHEET_WIDTH, 2 * TILE[1])
+    assert contact_sheet(folder, pictures, count=4).size == (SHEET_WIDTH, 2 * TILE[1] + FOOTER)
 
 
-def test_a_sheet_of_nothing_is_white(folder):
-    assert contact_sheet(folder, []).getcolors() == [(SHEET_WIDTH * TILE[1], (255, 255, 255))]
+def test_a_sheet_of_nothing_is_white_and_says_so(folder):
+    sheet = contact_sheet(folder, [])
+    assert sheet.crop((0, 0, SHEET_WIDTH, TILE[1])).getcolors() == [(SHEET_WIDTH * TILE[1], (255, 255, 255))]
+    assert has_text_below(sheet)
 
 
 def test_a_photo_that_is_gone_is_a_grey_tile_with_its_name(folder):
@@ -259,7 +321,7 @@ def test_a_long_text_is_shown_shortened():
 def test_a_hostile_label_is_drawn_on_a_picture(label):
     tags = [Tag(label, 0, 0.9, (100.0, 120.0, 200.0, 220.0)), Tag(label, 1, 0.5, None)]
     picture = annotate(blank(), tags)
-    assert picture.size == (WIDTH, HEIGHT)
+    assert (picture.width, picture.height > HEIGHT) == (WIDTH, True)  # with a caption
     assert picture.getpixel((200, 220)) == rgb(COLOURS[0])
 
 

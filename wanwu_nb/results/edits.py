@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from .file_systems import one_sentence
 from .ledger import Contents, Entry
 from .records import detections_in, json_path
 
@@ -45,12 +46,18 @@ class Edits:
         self._folder = folder
         self._known = known
         self.touched: set[str] = set()
+        self._last: tuple[str, Whose] | None = None  # a picture is asked for twice in a row
 
     def whose(self, image: str, entry: Entry) -> Whose:
         """Returns whose a picture's JSON is. Its size and time only decide whether to look into it.
 
         The `entry` then has it as it is. Lines of version 0.1 have no digest: a size that differs is torn.
         """
+        if self._last is None or self._last[0] != image:
+            self._last = (image, self._look(image, entry))
+        return self._last[1]
+
+    def _look(self, image: str, entry: Entry) -> Whose:
         path = json_path(self._folder, image)
         try:
             status = os.stat(path)
@@ -61,7 +68,8 @@ class Edits:
         last = Whose.PERSON if entry.get("edited") else Whose.RUN
         if (status.st_size, status.st_mtime_ns) == (entry["bytes"], entry["written"]):
             return last
-        content = path.read_bytes()
+        with one_sentence(self._folder):
+            content = path.read_bytes()
         digest = digest_of(content)
         if digest != entry["json"]:
             objects = None if digest in self._known.earlier.get(image, ()) else _objects_in(content)
