@@ -41,7 +41,8 @@ class GalleryWriter:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._pictures: list[list[Any]] = []
+        self._images: list[str] = []
+        self._rows: list[str] = []  # as JSON already: as lists they would take ten times the memory
         self._labels: dict[tuple[str, str, str], int] = {}
         self._roots: dict[str, int] = {}
 
@@ -49,8 +50,10 @@ class GalleryWriter:
         """Take one picture's result."""
         review = BETWEEN_REASONS.join(reasons(tagged))
         objects = [self._object(tag) for tag in _main_first(tagged)]
-        row = [tagged.image, tagged.width, tagged.height, review, objects, self._root(tagged.image)]
-        self._pictures.append(row)
+        name = _address_of_name(tagged.image), _printable(tagged.image)
+        row = [*name, tagged.width, tagged.height, _printable(review), objects, self._root(tagged.image)]
+        self._images.append(tagged.image)
+        self._rows.append(_as_json(row))
 
     def finish(self) -> None:
         """Write the page, once the small pictures are made."""
@@ -59,7 +62,7 @@ class GalleryWriter:
         for image, problem in problems.items():
             self._job.note(GONE, image, f"({problem})")
         with target.open(NAME) as file:
-            file.write(_page(self._title(), self._data()).encode())
+            file.write(_page(_printable(self._title()), self._data()).encode())
 
     def _object(self, tag: Tag) -> list[Any]:
         """The label's number, the confidence, 1 where it is unsure and 2 where a person said so, and the box it has."""
@@ -74,7 +77,7 @@ class GalleryWriter:
         return self._roots.setdefault(_address(place, self._job.target.folder), len(self._roots))
 
     def _places(self) -> Iterator[tuple[str, Path]]:
-        for image, *_ in self._pictures:
+        for image in self._images:
             path = self._job.source.path_of(image)
             if path is None:
                 self._job.note(GONE, image, "(no run noted its folder: give image_dir)")
@@ -84,15 +87,11 @@ class GalleryWriter:
     def _title(self) -> str:
         return Path(self._job.source.image_dir).name or self._job.source.folder.name
 
-    def _data(self) -> dict[str, Any]:
+    def _data(self) -> str:
         names = [[_printable(part) for part in label] for label in self._labels]
-        return {
-            "title": _printable(self._title()),
-            "thumbs": FOLDER,
-            "roots": list(self._roots),
-            "labels": names,
-            "pictures": [[_address_of_name(row[0]), _printable(row[0]), *row[1:]] for row in self._pictures],
-        }
+        about = {"title": _printable(self._title()), "thumbs": FOLDER, "roots": list(self._roots), "labels": names}
+        pictures = ",".join(self._rows)
+        return f'{_as_json(about)[:-1]},"pictures":[{pictures}]}}'
 
 
 def _main_first(tagged: Tagged) -> list[Tag]:
@@ -126,17 +125,20 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _page(title: str, data: dict[str, Any]) -> str:
+def _as_json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).translate(ESCAPES)
+
+
+def _page(title: str, data: str) -> str:
     """No script but this one runs there, whatever labels and file names hold."""
     script = "\n".join((PAGE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    content = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     parts = {
-        "title": html.escape(_printable(title)),
+        "title": html.escape(title),
         "digest": digest,
         "style": (PAGE / "page.css").read_text(encoding="utf-8"),
-        "data": content.translate(ESCAPES),
+        "data": data,
         "script": script,
     }
     page = (PAGE / "page.html").read_text(encoding="utf-8")
