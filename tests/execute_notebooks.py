@@ -13,6 +13,7 @@ import nbformat
 import papermill
 import skimage
 from platformdirs import user_cache_path
+from playwright.sync_api import sync_playwright
 
 from wanwu_nb import ResidentModel, read_results, tag_folder
 from wanwu_nb.views.pictures import contact_sheet
@@ -26,12 +27,29 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             executed = papermill.execute_notebook(path, None, cwd=folder, kernel_name="python3", progress_bar=False)
             if (sheet := Path(folder) / "runs/tags/contact_sheet.jpg").exists():
-                shutil.copy(sheet, NOTEBOOKS.parent / "docs")  # the README shows it
+                shutil.copy(sheet, NOTEBOOKS.parent / "docs")  # the README shows it, and the gallery
+                photograph(Path(folder) / "runs/tags/gallery.html", NOTEBOOKS.parent / "docs/gallery.jpg")
             names = {str(Path(folder).resolve()): "…/notebooks", str(user_cache_path("wanwu_nb")): "~/.cache/wanwu_nb"}
         shorten_paths(executed, names)
         nbformat.write(normalised(executed), path)
         print(f"{path.name}: run and written", file=sys.stderr)
     draw_photographs(NOTEBOOKS.parent / "docs/photographs.jpg")
+
+
+def photograph(page: Path, path: Path) -> None:
+    """The page as Debian's chromium shows it; without one, the picture stays as it is."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print(f"no chromium: {path.name} stays as it is", file=sys.stderr)
+        return
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1280, "height": 580})
+        tab.goto(page.as_uri())
+        tab.check("#boxes")
+        tab.wait_for_load_state("networkidle")
+        tab.screenshot(path=path, type="jpeg", quality=82)
+        browser.close()
 
 
 def draw_photographs(path: Path) -> None:
