@@ -13,8 +13,8 @@ from .writer import Job
 NAME = "tags.xlsx"
 MAX_ROWS = 1_048_576  # of a sheet; then another goes on
 MAX_TEXT = 32_767  # characters of a cell
-WIDTHS = {"image": 34, "others": 30, "review": 34, "reason": 60, "label": 18, "category": 18}
-WIDTH = 12  # of the other columns, in characters
+WIDTHS = {"image": 34, "others": 30, "review": 34, "reason": 60, "label": 18, "category": 18, "confidence": 18}
+WIDTH = 15  # of the other columns, in characters
 THUMBNAIL = 96  # pixels of its longer side
 THUMBNAIL_HEADING = "picture 缩略图"
 ROW_POINTS = 76  # of a row that holds one
@@ -125,6 +125,9 @@ class _Sheet:
         name = self._name if self._sheets == 1 else f"{self._name} {self._sheets}"
         self._sheet = self._book.add_worksheet(name)
         self._sheet.freeze_panes(1, 0)
+        self._sheet.set_landscape()  # printed: as wide as a page, the heading on each
+        self._sheet.fit_to_pages(1, 0)
+        self._sheet.repeat_rows(0)
         for column, heading in enumerate(self._headings):
             word, _, _ = heading.partition(" ")
             self._sheet.set_column(column, column, WIDTHS.get(word, WIDTH))
