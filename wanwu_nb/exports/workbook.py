@@ -93,6 +93,7 @@ class _Sheet:
         self._name = name
         self._headings = headings
         self._bold = book.add_format({"bold": True})
+        self._middle = book.add_format({"valign": "vcenter"})  # beside a small picture
         self._sheets = 0
         self.rows = 0  # of all its sheets
         self._begin()
@@ -138,9 +139,9 @@ class _Sheet:
         if cell is None or cell == "":
             return
         if isinstance(cell, str):
-            self._sheet.write_string(row, column, _text(cell))
+            self._sheet.write_string(row, column, _text(cell), self._middle)
         else:
-            self._sheet.write_number(row, column, cell)
+            self._sheet.write_number(row, column, cell, self._middle)
 
 
 def _text(text: str) -> str:
