@@ -15,7 +15,7 @@ from PIL import Image
 
 from wanwu_nb.decoding import decode
 from wanwu_nb.demo.products import PRODUCTS
-from wanwu_nb.detections import Detections, Tag
+from wanwu_nb.detections import Detections, Tag, shared_area
 from wanwu_nb.measure import STAGE_NAMES_ZH
 from wanwu_nb.quality import Share
 from wanwu_nb.tagged import Tagged
@@ -123,7 +123,7 @@ def test_names_on_one_place_avoid_each_other_and_all_can_be_read():
     labels = Labels(picture, 18)
     for tag in tags:
         labels.write(f"{tag.label} {tag.confidence:.2f}", tag.bbox, COLOURS[tag.label_id])
-    assert all(one.overlap(other) == 0 for one in labels.bars for other in labels.bars if one is not other)
+    assert all(shared_area(one, other) == 0 for one in labels.bars for other in labels.bars if one is not other)
     for bar in labels.bars:
         assert 0 <= bar.left < bar.right <= WIDTH
         assert 0 <= bar.top < bar.bottom <= HEIGHT

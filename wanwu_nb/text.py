@@ -33,6 +33,17 @@ def clean_label(text: str) -> str:
     return single.strip()
 
 
+def printable(text: str) -> str:
+    r"""Show bytes of a file name that are no UTF-8 as escapes, so that every writer takes the text.
+
+    >>> printable("bytes_\udcff.png")
+    'bytes_\\udcff.png'
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def decoded(content: bytes) -> str | None:
     """Read a file's bytes by their byte-order mark, else as UTF-8, else as GB18030 where that gives Chinese.
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..detections import PERSON, Detections, Tag, texts_if_any
+from ..detections import PERSON, Box, Detections, Tag, shared_area, texts_if_any
 from ..vocabulary import Vocabulary
-from .table import MISSING, RIGHT, Box, Correction, Corrections
+from .table import MISSING, RIGHT, Correction, Corrections
 
 ONE_PLACE = 0.5  # IoU from which on a box is the one that was judged
 SURE = 1.0  # the confidence of a person's word
@@ -93,9 +93,7 @@ def _overlap(one: Box | None, other: Box | None) -> float:
     """IoU; of two whole pictures 1."""
     if one is None or other is None:
         return float(one is other)
-    width = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
-    height = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
-    shared = width * height
+    shared = shared_area(one, other)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
     return shared / (sum(areas) - shared)
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..advice import suggestion
+from ..detections import Box
 from ..errors import CorrectionsError, MissingFile
 from ..text import decoded
 from ..vocabulary.columns import unshielded
-from .table import COLUMNS, MISSING, PICTURE, RIGHT, WRONG, Box, Correction, Corrections
+from .table import COLUMNS, MISSING, PICTURE, RIGHT, WRONG, Correction, Corrections
 
 NEEDED = ("image", "verdict")
 VERDICTS = {RIGHT: RIGHT, WRONG: WRONG, MISSING: MISSING, "正确": RIGHT, "错误": WRONG, "漏标": MISSING}

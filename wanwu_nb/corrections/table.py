@@ -8,6 +8,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..detections import Box
 from ..vocabulary.columns import shielded
 
 RIGHT, WRONG, MISSING = "right", "wrong", "missing"
@@ -15,8 +16,6 @@ PICTURE = "picture"  # in the place of a box: the whole of it
 KEPT = "corrections.csv"  # in the output folder: all that persons said so far
 COLUMNS = ("image", "box", "verdict", "label", "was")
 DIGITS = 8
-
-Box = tuple[float, float, float, float]
 
 
 class Correction(NamedTuple):

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from ..detections import Tag
 from ..tagged import Tagged
+from ..text import printable
 from .review import main_label, reasons
 from .rows import BETWEEN_REASONS
 from .thumbnails import FOLDER, make_thumbnails
@@ -50,8 +51,8 @@ class GalleryWriter:
         """Take one picture's result."""
         review = BETWEEN_REASONS.join(reasons(tagged))
         objects = [self._object(tag) for tag in _main_first(tagged)]
-        name = _address_of_name(tagged.image), _printable(tagged.image)
-        row = [*name, tagged.width, tagged.height, _printable(review), objects, self._root(tagged.image)]
+        name = _address_of_name(tagged.image), printable(tagged.image)
+        row = [*name, tagged.width, tagged.height, printable(review), objects, self._root(tagged.image)]
         self._images.append(tagged.image)
         self._rows.append(_as_json(row))
 
@@ -62,7 +63,7 @@ class GalleryWriter:
         for image, problem in problems.items():
             self._job.note(GONE, image, f"({problem})")
         with target.open(NAME) as file:
-            file.write(_page(_printable(self._title()), self._data()).encode())
+            file.write(_page(self._title(), self._data()).encode())
 
     def _object(self, tag: Tag) -> list[Any]:
         """The label's number, the confidence, 1 where it is unsure and 2 where a person said so, and the box it has."""
@@ -85,11 +86,11 @@ class GalleryWriter:
                 yield image, path
 
     def _title(self) -> str:
-        return Path(self._job.source.image_dir).name or self._job.source.folder.name
+        return printable(Path(self._job.source.image_dir).name or self._job.source.folder.name)
 
     def _data(self) -> str:
-        names = [[_printable(part) for part in label] for label in self._labels]
-        about = {"title": _printable(self._title()), "thumbs": FOLDER, "roots": list(self._roots), "labels": names}
+        names = [[printable(part) for part in label] for label in self._labels]
+        about = {"title": self._title(), "thumbs": FOLDER, "roots": list(self._roots), "labels": names}
         pictures = ",".join(self._rows)
         return f'{_as_json(about)[:-1]},"pictures":[{pictures}]}}'
 
@@ -119,10 +120,6 @@ def _address_of_name(image: str) -> str:
     """As a part of an address; "" where that is the name itself."""
     address = quote(image, errors="surrogateescape")
     return "" if address == image else address
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _as_json(content: object) -> str:

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 
+from ..text import printable
 from ..vocabulary.columns import shielded
 
 TABLE = "export_notes.csv"
@@ -72,7 +73,7 @@ def _some(pictures: dict[str, str]) -> str:
     names = []
     for image, detail in list(pictures.items())[:NAMED]:
         name = f"{image} {detail}" if detail else image
-        names.append(name.encode("utf-8", "backslashreplace").decode())
+        names.append(printable(name))
     if len(pictures) > NAMED:
         names.append("…")
     return ", ".join(names)

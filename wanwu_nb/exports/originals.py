@@ -54,10 +54,7 @@ class Original:
         >>> original.picture().size
         (1920, 1080)
         """
-        from ..decoding import decode_content  # here: torch comes with it, and most exports look at no picture
-
-        pixels = decode_content(self.content).image.permute(1, 2, 0)
-        return Image.fromarray(pixels.contiguous().numpy())
+        return picture_of(self.content)
 
     def size(self, tagged: Tagged) -> tuple[int, int]:
         """Returns width and height as the file has them.
@@ -97,6 +94,18 @@ class Original:
         if self.turn is None:
             return x, y
         return points[self.turn]
+
+
+def picture_of(content: bytes) -> Image.Image:
+    """Returns the picture in a file's content, upright, as it was for tagging. Raises UnreadableImage.
+
+    >>> picture_of(Path("photo.jpg").read_bytes()).size
+    (1920, 1080)
+    """
+    from ..decoding import decode_content  # here: torch comes with it, and most exports look at no picture
+
+    pixels = decode_content(content).image.permute(1, 2, 0)
+    return Image.fromarray(pixels.contiguous().numpy())
 
 
 class Originals:

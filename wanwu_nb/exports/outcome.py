@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..errors import WanwuError
+from ..text import printable
 
 AS_IT_WAS = "nothing new 无变化"
 
@@ -57,5 +58,5 @@ def _row(heading: str, cell: str) -> str:
 
 def _link(path: Path) -> str:
     address = quote(os.path.relpath(path), errors="surrogateescape")
-    name = path.name.encode("utf-8", "backslashreplace").decode()
+    name = printable(path.name)
     return f'<a href="{address}">{escape(name)}</a>'

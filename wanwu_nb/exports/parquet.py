@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from ..tagged import Tagged
+from ..text import printable
 from .packages import package
 from .writer import Job
 
@@ -30,14 +31,14 @@ class ParquetWriter:
 
     def add(self, tagged: Tagged) -> None:
         """Take one picture's result."""
-        row = (_utf8(tagged.image), tagged.width, tagged.height, tagged.damaged)
+        row = (printable(tagged.image), tagged.width, tagged.height, tagged.damaged)
         for column, value in zip(self._pictures, row, strict=True):
             column.append(value)
         for tag in tagged.objects:
             corners = tag.bbox or (None, None, None, None)
             confidence = round(tag.confidence, 4)
-            texts = _utf8(tag.category), _utf8(tag.english), tag.by
-            values = (_utf8(tag.label), tag.label_id, confidence, *corners, tag.unsure, *texts)
+            texts = printable(tag.category), printable(tag.english), tag.by
+            values = (printable(tag.label), tag.label_id, confidence, *corners, tag.unsure, *texts)
             for column, value in zip(self._objects, values, strict=True):
                 column.append(value)
         count = len(self._objects[0])
@@ -96,10 +97,3 @@ def _schema(arrow: Any, job: Job) -> Any:
         "settings": json.dumps(job.source.settings),
     }
     return arrow.schema(columns, metadata=metadata)
-
-
-def _utf8(text: str) -> str:
-    """Bytes of a file name that are no UTF-8 are shown escaped."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()

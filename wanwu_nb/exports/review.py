@@ -10,7 +10,7 @@ two boxes on one place; where its file is damaged; where a box reaches its rim.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..detections import Tag
+from ..detections import Box, Tag, shared_area
 from ..tagged import Tagged
 
 SURE = 0.5
@@ -20,8 +20,6 @@ RIM = 1.0  # pixels
 ROUNDING = 1e-9
 SUREST, LARGEST = "surest 最确定", "largest 最大"
 UNSURE, DAMAGED, AT_RIM, TWO_LABELS = "unsure 不确定", "damaged 文件残缺", "at the rim 贴边", "two labels 两可"
-
-Box = tuple[float, float, float, float]
 
 
 class Main(NamedTuple):
@@ -90,11 +88,9 @@ def _close(first: Tag, second: Tag) -> bool:
 def _on_one_place(one: Box | None, other: Box | None) -> bool:
     if one is None or other is None:
         return False
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
+    shared = shared_area(one, other)
+    if shared == 0:
         return False
-    shared = width * height
     return shared >= ONE_PLACE * (_size(one) + _size(other) - shared)
 
 

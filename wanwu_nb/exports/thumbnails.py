@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import WanwuError, first_line
+from .originals import picture_of
 
 FOLDER = "thumbs"
 SIZE = 256  # pixels of the longer side, at most
@@ -93,7 +94,6 @@ def _scaled_jpeg(picture: Path) -> Image.Image | None:
 
 def _decoded(picture: Path) -> Image.Image:
     """Raises UnreadableImage."""
-    from ..decoding import DEFAULT_LIMITS, decode_content, read_file
+    from ..decoding import DEFAULT_LIMITS, read_file
 
-    pixels = decode_content(read_file(picture, DEFAULT_LIMITS)).image.permute(1, 2, 0)
-    return Image.fromarray(pixels.contiguous().numpy())
+    return picture_of(read_file(picture, DEFAULT_LIMITS))

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import WanwuError
 from ..tagged import Tagged
+from ..text import printable
 from .packages import package
 from .rows import FAILURES, LABELS, OBJECTS, PICTURES, Cell, LabelCounts, Row, failure_row, object_rows, picture_row
 from .writer import Job
@@ -146,6 +147,4 @@ class _Sheet:
 
 def _text(text: str) -> str:
     """As a cell can hold it; write_string makes no formula and no link of it."""
-    if not text.isascii():
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return text[:MAX_TEXT]
+    return printable(text)[:MAX_TEXT]

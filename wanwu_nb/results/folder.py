@@ -247,7 +247,8 @@ class OutputFolder:
         said = self.corrections.of(tagged.image)
         if said:
             tagged = replace(tagged, detections=corrected(tagged.detections, said, self._words))
-        content = to_json(result_record(tagged, self._key_of(tagged.image)))
+        key = self._key_of(tagged.image)
+        content = to_json(result_record(tagged, key))
         digest = digest_of(content)
         if tagged.image in self._entries:  # before it is in place: a kill in between leaves nothing like a person's
             self._ledger.note({"image": tagged.image, "writing": digest})
@@ -255,7 +256,7 @@ class OutputFolder:
         if reason:
             return Failed(tagged.image, tagged.version, "write", reason)
         counts = Counter(tagged.detections.names)
-        line = _line(tagged, self._key_of(tagged.image), "done")
+        line = _line(tagged, key, "done")
         line["objects"] = counts
         line["invalid"] = tagged.invalid
         line["bytes"] = len(content)

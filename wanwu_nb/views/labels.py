@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from ..detections import Box, shared_area
 from .drawing import ELLIPSIS
 from .fonts import chinese_font
 
 # Rec. 709: how bright red, green and blue look.
 RED, GREEN, BLUE = 0.2126, 0.7152, 0.0722
-
-Box = tuple[float, float, float, float]
 
 
 class Bar(NamedTuple):
@@ -21,12 +20,6 @@ class Bar(NamedTuple):
     top: float
     right: float
     bottom: float
-
-    def overlap(self, other: "Bar") -> float:
-        """Returns the pixels that two bars share."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return max(0.0, width) * max(0.0, height)
 
 
 class Labels:
@@ -55,7 +48,7 @@ class Labels:
         self._canvas.text((bar.left + self._margin, bar.top - self._rise), text, ink_on(colour), self._font)
 
     def _hidden(self, bar: Bar) -> float:
-        return sum(bar.overlap(other) for other in self.bars)
+        return sum(shared_area(bar, other) for other in self.bars)
 
     def _places(self, box: Box, width: float) -> Iterator[Bar]:
         """Above the box, below it, in it; each at its left and its right. All within the picture."""

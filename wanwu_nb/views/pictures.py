@@ -9,13 +9,13 @@ from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 
 from ..decoding import decode
-from ..detections import Tag
+from ..detections import Box, Tag
 from ..paths import local_path
 from ..tagged import Tagged
 from ..versions import version_of
 from .drawing import shown
 from .fonts import COLOURS
-from .labels import Box, Labels, fitting, font_of, lines_of
+from .labels import Labels, fitting, font_of, lines_of
 
 SHEET_WIDTH = 1500
 CELL_SHAPE = 0.64  # height / width
