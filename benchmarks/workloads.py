@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from wanwu_nb.checkpoints import DEMO_FOLDER, Contract, DemoDetector, open_checkpoint
+from wanwu_nb.checkpoints import DEMO_FOLDER, Contract, open_checkpoint
+from wanwu_nb.checkpoints.demo_detector import DemoDetector
 from wanwu_nb.decoding import decode
 from wanwu_nb.demo import demo_folder
 from wanwu_nb.fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec, fit

@@ -12,7 +12,8 @@ from PIL import ExifTags, Image, ImageOps
 from torch import nn
 from torchvision.ops import box_iou
 
-from wanwu_nb.checkpoints import DEMO_FOLDER, DemoDetector
+from wanwu_nb.checkpoints import DEMO_FOLDER
+from wanwu_nb.checkpoints.demo_detector import DemoDetector
 from wanwu_nb.demo import EDITION, demo_folder
 from wanwu_nb.demo.accuracy import measure
 from wanwu_nb.demo.backgrounds import BACKGROUNDS

@@ -144,6 +144,24 @@ def test_what_a_schedule_checks_beforehand_is_imported_without_torch(module, tmp
     assert run.stdout.strip() == "[]", run.stderr
 
 
+def test_torchvision_is_not_waited_for_before_something_needs_it(tmp_path):
+    """With what it imports it takes a second, of every process; with torch's compiler it would bring Triton, too."""
+    code = "from wanwu_nb import ResidentModel, tag_folder; from wanwu_nb.remembering import load_or_recall; "
+    slow = "torchvision", "torch._dynamo", "triton", "timm", "openvino", "pandas"
+    run = python(f"{code}import sys; print([name for name in {slow} if name in sys.modules])", tmp_path)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_no_search_for_garbage_goes_through_torch_if_it_comes_with_the_package(tmp_path):
+    code = "import gc; from wanwu_nb import tag_folder; print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    assert python(code, tmp_path).stdout.strip() == "True True"
+
+
+def test_what_was_there_before_the_package_is_searched_for_garbage_as_before(tmp_path):
+    code = "import gc, torch; from wanwu_nb import tag_folder; print(gc.isenabled(), gc.get_freeze_count())"
+    assert python(code, tmp_path).stdout.strip() == "True 0"
+
+
 def test_the_public_names_are_shown_and_are_there(tmp_path):
     public = ["ResidentModel", "__version__", "read_results", "tag_folder"]
     run = python(f"import wanwu_nb; print(sorted(set({public}) & set(dir(wanwu_nb))))", tmp_path)
@@ -225,7 +243,8 @@ def torchvision_for_another_torch(tmp_path) -> str:
 def test_torch_and_torchvision_that_do_not_fit_say_so_in_one_line_and_show_the_cause(
     torchvision_for_another_torch, tmp_path
 ):
-    run = python(torchvision_for_another_torch + "from wanwu_nb import ResidentModel", tmp_path)
+    code = "from wanwu_nb import ResidentModel\nResidentModel.load('demo', device='cpu')"
+    run = python(torchvision_for_another_torch + code, tmp_path)
     assert run.returncode == 1
     last = run.stderr.splitlines()[-1]
     assert last.startswith("ImportError: torch ")
@@ -235,6 +254,7 @@ def test_torch_and_torchvision_that_do_not_fit_say_so_in_one_line_and_show_the_c
 
 
 def test_the_error_of_a_torchvision_that_does_not_fit_keeps_its_cause(torchvision_for_another_torch, tmp_path):
-    code = "try:\n    from wanwu_nb import tag_folder\nexcept ImportError as error:\n    print(repr(error.__cause__))"
+    code = "from wanwu_nb.checkpoints import open_checkpoint\n"
+    code += "try:\n    open_checkpoint('demo')\nexcept ImportError as error:\n    print(repr(error.__cause__))"
     run = python(torchvision_for_another_torch + code, tmp_path)
     assert run.stdout.strip() == "RuntimeError('operator torchvision::nms does not exist')", run.stderr

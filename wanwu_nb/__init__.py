@@ -9,6 +9,9 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from .collector import torch_never_searched
+from .packages import import_of_torch
+
 if TYPE_CHECKING:
     from .resident import ResidentModel
     from .results import read_results
@@ -24,21 +27,10 @@ def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name != "read_results":
-        _check_torch()
+        with torch_never_searched():
+            import_of_torch("torchcodec.decoders")
     return getattr(import_module(_ROOMS[name], __name__), name)
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def _check_torch() -> None:
-    """torch, torchvision and torchcodec hold compiled code that belongs together."""
-    try:
-        import_module("torchvision")
-        import_module("torchcodec.decoders")
-    except (RuntimeError, OSError) as error:
-        packages = "torch", "torchvision", "torchcodec"
-        versions = ", ".join(f"{name} {version(name)}" for name in packages)
-        command = "pip install --upgrade --force-reinstall torch torchvision torchcodec"
-        raise ImportError(f"{versions} do not fit together: run `{command}`") from error

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from .detections import Tag
+from .packages import import_of_torch
 
 Tags = Sequence[Tag]
 NOWHERE = (0.0, 0.0, 0.0, 0.0)
@@ -174,7 +174,7 @@ def _without(tags: Tags, positions: list[int]) -> list[Tag]:
 
 def _overlaps_of_same_class(a: Tags, b: Tags, by_id: bool) -> Tensor:
     """IoU [len(a), len(b)], 0 where the classes differ or a box has no area."""
-    overlaps: Tensor = box_iou(_boxes(a), _boxes(b))
+    overlaps: Tensor = import_of_torch("torchvision.ops").box_iou(_boxes(a), _boxes(b))
     overlaps = overlaps.nan_to_num(0.0)  # 0 / 0, of two boxes without area
     for i, tag in enumerate(a):
         for j, other in enumerate(b):

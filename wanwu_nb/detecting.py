@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import nms
 
 from .detections import DECIMALS, Detections, Selection
 from .errors import ModelError
 from .fitting import Placement
+from .packages import import_of_torch
 
 BOX_GRID = 256  # NMS compares boxes on a grid of 1/256 pixel: exact arithmetic, so neighbours in a batch cannot matter
 SPAN = 2**24  # further than any two boxes of one input lie apart on that grid
@@ -84,7 +84,7 @@ def survivors(boxes: np.ndarray, scores: np.ndarray, nms_iou: float) -> list[int
     """
     on_grid = (boxes * BOX_GRID).round()
     precise = scores.astype(np.float64)
-    places: list[int] = nms(torch.from_numpy(on_grid), torch.from_numpy(precise), nms_iou).tolist()
+    places: list[int] = _nms(torch.from_numpy(on_grid), torch.from_numpy(precise), nms_iou).tolist()
     return places
 
 
@@ -153,9 +153,15 @@ def _survive_nms(boxes: Tensor, scores: Tensor, class_ids: Tensor, candidates: T
     on_grid = (box * BOX_GRID).round()
     apart = on_grid + group[:, None] * float(SPAN)
     score = scores[picture, slot].double()
-    survivors = nms(apart, score, nms_iou)
+    survivors = _nms(apart, score, nms_iou)
     kept = torch.zeros_like(candidates)
     kept[picture[survivors], slot[survivors]] = True
+    return kept
+
+
+def _nms(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
+    """Which of boxes [N,4] are kept, the surest first."""
+    kept: Tensor = import_of_torch("torchvision.ops").nms(boxes, scores, iou)
     return kept
 
 

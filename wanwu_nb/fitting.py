@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2.functional import center_crop, resize
-from torchvision.transforms.v2.functional import pad as pad_image
+from torch.nn.functional import pad
+
+from .resizing import resized
 
 LARGEST_SIDE = 16_384  # of an input
 LARGEST_MEAN, LARGEST_STD = 1.5, 5.0  # beyond, they are of values in 0…255
@@ -178,40 +178,11 @@ def fit(image: Tensor, spec: InputSpec) -> tuple[Tensor, Placement]:
     if min(left, top) < 0:
         return _resize_and_crop(image, placement, spec), placement
     width, height = placement.scaled
-    scaled = _resized(image, width, height, spec)
+    scaled = resized(image, width, height, spec.interpolation)
     right = spec.width - width - left
     bottom = spec.height - height - top
-    padded = pad_image(scaled, [left, top, right, bottom], fill=spec.pad)
+    padded = pad(scaled, [left, right, top, bottom], value=spec.pad)
     return padded, placement
-
-
-def _resized(image: Tensor, width: int, height: int, spec: InputSpec) -> Tensor:
-    resized: Tensor
-    if spec.interpolation == "bilinear":
-        resized = resize(image, [height, width], antialias=True)
-        return resized
-    less_than_halved = 2 * width > image.shape[2]
-    if less_than_halved or image.is_cuda:
-        return _resized_as_by_pillow(image, width, height)
-    resized = resize(image, [height, width], InterpolationMode.BICUBIC, antialias=True)
-    return resized
-
-
-def _resized_as_by_pillow(image: Tensor, width: int, height: int) -> Tensor:
-    """Rows first, then columns, each rounded to whole levels, as Pillow does, and so timm: one level apart at most.
-
-    torchvision's own way is ten times as fast, and two levels apart at hard edges where a picture is less than halved;
-    on a GPU it rounds only once, and is many apart.
-    """
-    rows = _rounded_bicubic(image.float(), width, image.shape[1])
-    both = _rounded_bicubic(rows, width, height)
-    return both.byte()
-
-
-def _rounded_bicubic(image: Tensor, width: int, height: int) -> Tensor:
-    resized: Tensor = resize(image, [height, width], InterpolationMode.BICUBIC, antialias=True)
-    half_up = (resized + 0.5).floor()  # Tensor.round takes halves to even
-    return half_up.clamp(0, 255)
 
 
 class _Part(NamedTuple):
@@ -229,10 +200,18 @@ def _resize_and_crop(image: Tensor, placement: Placement, spec: InputSpec) -> Te
     columns = _part(placement.width, width, spec.width, reach)
     rows = _part(placement.height, height, spec.height, reach)
     part = image[:, rows.pixels, columns.pixels]
-    scaled = _resized(part, columns.scaled, rows.scaled, spec)
+    scaled = resized(part, columns.scaled, rows.scaled, spec.interpolation)
     wanted = scaled[:, rows.wanted, columns.wanted]
-    cropped: Tensor = center_crop(wanted, [spec.height, spec.width])
-    return cropped
+    return _centre(wanted, spec)
+
+
+def _centre(image: Tensor, spec: InputSpec) -> Tensor:
+    """Its middle, of the input's size; zeros around a picture that is too small."""
+    _, height, width = image.shape
+    spare_x = spec.width - width
+    spare_y = spec.height - height
+    left, top = _half(spare_x), _half(spare_y)
+    return pad(image, [left, spare_x - left, top, spare_y - top])
 
 
 def _part(side: int, scaled: int, wanted: int, reach: int) -> _Part:

@@ -1,7 +1,6 @@
 """What is changed for the whole process, all in one place: each with its reason, and undone where it can be."""
 
 import ctypes
-import gc
 import logging
 import os
 import sys
@@ -44,24 +43,6 @@ def keep_compiled_code() -> None:
     """
     folder = user_cache_path("wanwu_nb") / "inductor"
     os.environ.setdefault(INDUCTOR_CACHE, str(folder))
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """No search for garbage while the `with` block runs.
-
-    Loading makes hundreds of thousands of small objects, none of them garbage: looking for it doubles the time.
-
-    >>> with collector_paused():
-    ...     checkpoint = open_checkpoint("demo")
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from . import process
 from .checkpoints import Checkpoint, open_checkpoint
+from .collector import collector_paused
 from .deciding import Decision
 from .decoding import decode
 from .detecting import RawOutput, pack, unpack
@@ -106,7 +107,7 @@ class ResidentModel:
 
     @classmethod
     def _open(cls, opened: ModelSettings, device: Choice[str], precision: Choice[str]) -> "ResidentModel":
-        with process.collector_paused():
+        with collector_paused():
             checkpoint = open_checkpoint(opened.model, opened.labels, opened.architecture, opened.trust_pickle)
             return cls(checkpoint, device, precision, opened)
 

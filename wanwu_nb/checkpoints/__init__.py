@@ -4,12 +4,13 @@
 "everyday"                   everyday.py
 ModelScope's folder          modelscope.py          "torchvision/…"         torchvision_detectors.py
 Hugging Face's folder        hugging_face.py        what is in a file        formats.py, weights.py, pickles.py
+
+Networks by name are built in architectures.py and torchvision_networks.py.
 """
 
 from .checkpoint import Checkpoint
 from .contract import Contract
-from .demo_detector import DemoDetector
 from .labels import read_labels
 from .opening import DEMO_FOLDER, open_checkpoint
 
-__all__ = ["DEMO_FOLDER", "Checkpoint", "Contract", "DemoDetector", "open_checkpoint", "read_labels"]
+__all__ = ["DEMO_FOLDER", "Checkpoint", "Contract", "open_checkpoint", "read_labels"]

@@ -8,19 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from ..errors import ModelError, first_line
 from ..fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec
 from ..process import without_initialisation
 from .contract import Contract
-from .demo_detector import DemoDetector
 from .prefixes import without_wrappers
 
 Builder = Callable[[str, int], tuple[nn.Module, InputSpec]]  # name and number of classes in
 
-DETECTOR_SIDE = 640  # torchvision's own 800 x 1333 would be square in a batch, and four times the work
-NO_MEAN, NO_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)  # for networks that normalise by themselves
 SHOWN = 5  # keys of a misfit
 
 
@@ -60,7 +56,9 @@ def _builder_of(family: str, architecture: str) -> Builder:
         case "timm":
             return _timm_classifier
         case "torchvision":
-            return _torchvision_network
+            from .torchvision_networks import torchvision_network
+
+            return torchvision_network
         case "wanwu_nb":
             return _demo_detector
     raise ModelError(
@@ -111,6 +109,8 @@ def _misfit(wanted: dict[str, Tensor], state: dict[str, Tensor]) -> str:
 def _demo_detector(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
     if name != "demo_detector":
         raise ModelError(f'architecture "wanwu_nb/{name}" is not known: wanwu_nb/demo_detector is')
+    from .demo_detector import DemoDetector
+
     spec = InputSpec(640, 640, "letterbox", IMAGENET_MEAN, IMAGENET_STD)
     network = DemoDetector(classes)
     return network, spec
@@ -142,49 +142,3 @@ def _timm_classifier(name: str, classes: int, **options: Any) -> tuple[nn.Module
     std = tuple(data["std"])
     spec = InputSpec(side, side, "crop", mean, std, shorter_side=shorter_side)
     return network, spec
-
-
-def _torchvision_network(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
-    if name in models.list_models(module=models.detection):
-        return _torchvision_detector(name, classes)
-    if name in models.list_models(module=models):
-        return _torchvision_classifier(name, classes)
-    raise ModelError(f"torchvision knows no architecture {name!r}: see torchvision.models.list_models()")
-
-
-def _torchvision_classifier(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
-    """With the input that its published weights are evaluated with."""
-    network = models.get_model(name, weights=None, num_classes=classes)
-    published = models.get_model_weights(name).DEFAULT
-    preset = published.transforms()
-    (side,) = preset.crop_size
-    (shorter_side,) = preset.resize_size
-    mean = tuple(preset.mean)
-    std = tuple(preset.std)
-    spec = InputSpec(side, side, "crop", mean, std, shorter_side=shorter_side)
-    return network, spec
-
-
-def _torchvision_detector(name: str, classes: int) -> tuple[nn.Module, InputSpec]:
-    with torch.device("cpu"):  # anchors are computed as it is built
-        network = models.get_model(name, weights=None, weights_backbone=None, num_classes=classes)
-    network.register_forward_pre_hook(_refuse_half_on_cpu)
-    return network, _detector_input(network)
-
-
-def _refuse_half_on_cpu(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-    """Said at once, since a picture of noise may leave nothing for NMS, and the first real one would fail."""
-    image = inputs[0][0]
-    if image.device.type == "cpu" and image.dtype != torch.float32:
-        raise NotImplementedError("torchvision's NMS has no kernel for half precision on the CPU")
-
-
-def _detector_input(network: nn.Module) -> InputSpec:
-    """torchvision's detectors normalise by themselves; they are set to take the letterboxed input at its own size."""
-    transform: Any = network.transform
-    if transform.fixed_size:
-        width, height = transform.fixed_size
-        return InputSpec(width, height, "stretch", NO_MEAN, NO_STD)
-    transform.min_size = (DETECTOR_SIDE,)
-    transform.max_size = DETECTOR_SIDE
-    return InputSpec(DETECTOR_SIDE, DETECTOR_SIDE, "letterbox", NO_MEAN, NO_STD)

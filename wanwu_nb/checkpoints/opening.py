@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import MissingFile, ModelError
+from ..packages import import_of_torch
 from ..paths import local_path
 from .checkpoint import Checkpoint
 from .everyday import open_everyday
@@ -11,7 +12,6 @@ from .labels import Labels, open_labels
 from .lone_file import open_lone_file
 from .model_folder import is_model_folder, open_model_folder
 from .modelscope import is_modelscope, open_modelscope
-from .torchvision_detectors import open_by_name
 
 DEMO_FOLDER = Path(__file__).parent / "demo_model"
 
@@ -28,11 +28,14 @@ def open_checkpoint(model: str, labels: str = "", architecture: str = "", trust_
     >>> open_checkpoint("demo").kind
     'model folder, safetensors, wanwu_nb/demo_detector'
     """
+    import_of_torch("torchvision")  # most families build with it: said here where it cannot be used
     path = _path_of(model)
     names = _read_asked_labels(labels)
     if model == "everyday":
         return open_everyday(names, architecture)
     if model.startswith("torchvision/") and not path.exists():
+        from .torchvision_detectors import open_by_name
+
         return open_by_name(model, names)
     if not path.exists():
         raise MissingFile(
