@@ -95,9 +95,18 @@ def quantise(network: nn.Module, pictures: Sequence[Tensor]) -> Quantised:
         nncf = _nncf()
         converted = convert(network, batches[0])
         dataset = nncf.Dataset(inputs)
-        preset = nncf.QuantizationPreset.MIXED  # activations that fall below zero keep their resolution
-        quantised = nncf.quantize(converted, dataset, subset_size=len(inputs), preset=preset)
+        quantised = nncf.quantize(converted, dataset, subset_size=len(inputs), **_parameters(nncf))
         return _written(quantised)
+
+
+def _parameters(nncf: Any) -> dict[str, Any]:
+    """Activations that fall below zero keep their resolution; weights have 7 bits, whatever the processor.
+
+    With 8, processors without VNNI add two products in 16 bits, which overflow: of the everyday tagger's tags on
+    photographs of single things, 87.0 % instead of 82.6 % are then FP32's, and the folder may move to another machine.
+    """
+    seven_bits = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
+    return {"preset": nncf.QuantizationPreset.MIXED, "advanced_parameters": seven_bits}
 
 
 def _nncf() -> Any:
