@@ -325,7 +325,7 @@ def test_int8_is_a_contender_and_later_processes_find_its_network(demo_workload,
     limits = speed.limits(ready)
     assert limits["bound"] >= max(limits["decode"], limits["forward"]) > 0
     ours.carry(tmp_path / "first", tmp_path / "second")
-    monkeypatch.setattr("wanwu_nb.quantising.make_int8", None)
+    monkeypatch.setattr("wanwu_nb.judging.quantise", None)
     contenders.CONTENDERS["ours, INT8"].prepare(demo_workload, photos, tmp_path / "second").run()
     for path in photos:
         first, second = read_result(tmp_path / "first", path.name), read_result(tmp_path / "second", path.name)

@@ -17,12 +17,13 @@ from small_networks import Colours, tagger
 from torch import nn
 
 from wanwu_nb import ResidentModel, judging, quantising, tag_folder
+from wanwu_nb.agreement import Share
 from wanwu_nb.engines import EAGER, INT8, OPENVINO, cache, openvino_cpu, openvino_int8
 from wanwu_nb.errors import SettingsError
 from wanwu_nb.finding import Listing
 from wanwu_nb.hardware import Choice
 from wanwu_nb.int8_folder import FOLDER, read_verdict
-from wanwu_nb.judging import Sample
+from wanwu_nb.int8_sample import Sample
 from wanwu_nb.preparing import prepare
 from wanwu_nb.remembering import load_or_recall
 from wanwu_nb.results import OutputFolder, read_raw
@@ -62,6 +63,18 @@ class Collapsing(nn.Module):
         scores = (features[:, :3].mean((2, 3)) * 20).softmax(1)
         best, class_ids = scores.topk(3, dim=1)
         return None, best, class_ids
+
+
+class Delicate(Collapsing):
+    """Only its first layers are those of the collapse; many others follow, which lose little."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        later = [nn.Conv2d(4, 4, 1, bias=False) for _ in range(openvino_int8.LEFT * judging.SPARED)]
+        for layer in later:
+            with torch.no_grad():
+                layer.weight.copy_(torch.eye(4)[..., None, None])
+        self.mixed = nn.Sequential(self.mixed, *later)
 
 
 @pytest.fixture(autouse=True)
@@ -247,9 +260,51 @@ def test_scores_that_collapse_are_seen_and_the_folder_is_tagged_in_fp32(small, s
     assert summary.precision.reason.endswith("and int8_agreement is 0.3")
     assert capsys.readouterr().out.count(seen) == 1
     assert [path.name for path in (output / FOLDER).iterdir()] == ["verdict.json"]
-    monkeypatch.setattr(quantising, "make_int8", never)
+    monkeypatch.setattr(judging, "quantise", never)
     again = tag_folder(small(Collapsing()), scenes, output, int8_agreement=LITTLE)
     assert again.precision == summary.precision
+
+
+def test_where_only_the_first_layers_lose_they_are_spared_and_the_others_run_in_int8(small, scenes, tmp_path):
+    summary = tag_folder(small(Delicate()), scenes, tmp_path / "out", int8_agreement=0.6)
+    assert (summary.precision.value, summary.engine.value) == ("int8", INT8)
+    assert summary.precision.reason == (
+        "7 of 7 tags are those of FP32 on 7 other pictures, surely 64.6%, its first 3 layers in FP32"
+    )
+    again = tag_folder(small(Delicate()), scenes, tmp_path / "out", int8_agreement=0.6)
+    assert (again.precision, again.resumed) == (summary.precision, SCENES)
+
+
+def test_no_layers_are_spared_of_a_network_that_has_few(small, scenes, tmp_path):
+    """Nearly all of it would stay in FP32, and its verdict would be on FP32."""
+    summary = tag_folder(small(Collapsing()), scenes, tmp_path / "out", int8_agreement=LITTLE)
+    assert "in FP32" not in summary.precision.reason
+
+
+@pytest.mark.parametrize(("whole", "sparing", "told"), [(0.2, 0.25, 0.25), (0.25, 0.2, 0.25)])
+def test_of_two_refused_the_better_is_told(small, scenes, tmp_path, monkeypatch, whole, sparing, told):
+    shares = [Share(int(100 * value), 100, value - 0.1, value + 0.1) for value in (whole, sparing)]
+    monkeypatch.setattr(judging, "agreement", lambda pairs: shares.pop(0))
+    summary = tag_folder(small(Delicate()), scenes, tmp_path / "out", int8_agreement=LITTLE)
+    assert not shares
+    assert (summary.precision.value, summary.precision.measured["agreement"]) == ("fp32", told)
+    assert ("its first 3 layers in FP32" in summary.precision.reason) == (told == sparing)
+    assert [path.name for path in (tmp_path / "out" / FOLDER).iterdir()] == ["verdict.json"]
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), RuntimeError("an unknown operator")])
+def test_a_second_try_that_fails_leaves_the_first_verdict(small, scenes, tmp_path, monkeypatch, error):
+    real = judging.quantise
+
+    def fails(network, pictures, spared):
+        if spared:
+            raise error
+        return real(network, pictures, spared)
+
+    monkeypatch.setattr(judging, "quantise", fails)
+    summary = tag_folder(small(Delicate()), scenes, tmp_path / "out", int8_agreement=LITTLE)
+    assert "of 7 tags are those of FP32" in summary.precision.reason
+    assert "int8_agreement is 0.3" in summary.precision.reason
 
 
 def test_few_pictures_cannot_show_enough(small, scenes, tmp_path):
@@ -278,7 +333,7 @@ def test_a_limit_is_for_what_is_tagged_and_not_for_what_int8_is_made_from(small,
 def test_more_is_wanted_than_was_seen_or_less(tagged, scenes, tmp_path, monkeypatch):
     output = with_the_network_of(tagged, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(quantising, "make_int8", never)
+        patch.setattr(judging, "quantise", never)
         summary = tag_folder(fresh(), scenes, output, int8_agreement=0.999, limit=1)
     assert (summary.precision.value, summary.engine.value) == ("fp32", EAGER)
     assert summary.precision.reason.endswith("and int8_agreement is 0.999")
@@ -299,7 +354,7 @@ def test_what_was_refused_for_few_pictures_is_made_again_from_many_more(small, s
         for copy in range(2):
             shutil.copy(path, inbox / f"copy {number} {copy}.jpg")
     assert tag_folder(small(), inbox, output).precision.measured["judged"] == 22
-    monkeypatch.setattr(quantising, "make_int8", never)
+    monkeypatch.setattr(judging, "quantise", never)
     assert tag_folder(small(), inbox, output).precision.measured["judged"] == 22
 
 
@@ -586,7 +641,7 @@ tag_folder(model, sys.argv[3], Path(sys.argv[4]) / "out", int8_agreement=0.3)
 
 @pytest.mark.parametrize(
     ("room", "name"),
-    [("judging", "_images"), ("judging", "quantise"), ("quantising", "judge"), ("OutputFolder", "write_folder")],
+    [("judging", "_images"), ("judging", "quantise"), ("judging", "agreement"), ("OutputFolder", "write_folder")],
 )
 def test_a_kill_while_int8_is_made_costs_no_picture(small, scenes, tmp_path, room, name):
     command = [sys.executable, "-c", KILLED, room, name, scenes, tmp_path]

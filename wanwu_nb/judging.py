@@ -1,8 +1,8 @@
 """INT8 made for an output folder: calibrated on pictures of its own, and judged by others before it is used."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -19,6 +19,7 @@ from .hardware import cpu_name
 from .images import Picture
 from .int8_engine import open_int8
 from .int8_folder import Verdict
+from .int8_sample import Sample
 from .reading import CPU_THREADS, PictureReader, read_rounds
 from .resident import ResidentModel
 from .results import OutputFolder
@@ -28,42 +29,11 @@ from .tagger import Tagger
 from .threads import heartbeat, reading_threads
 from .tuning import choose_workers
 
-CALIBRATED, JUDGED = 100, 300  # pictures at most
-SHARE_CALIBRATED = 4  # of few pictures, one in so many
 ROUND = 16  # pictures that are decoded, and then run, at a time
 SIZE = 4  # pictures in one forward
+SPARED = 3  # layers: what the first ones lose, all others work on (docs/speed.md)
 
 Pair = tuple[Sequence[Tag], Sequence[Tag]]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The pictures that INT8 is made from, and others that it is judged by: both spread over the folder.
-
-    >>> Sample.of([f"{number}.jpg" for number in range(1000)]).sizes
-    (100, 300)
-    """
-
-    calibration: Sequence[str]
-    judges: Sequence[str]
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> "Sample":
-        """Returns what is taken of these pictures, all of them where they are few."""
-        spread = _spread(names, CALIBRATED + JUDGED)
-        calibration = spread[::SHARE_CALIBRATED]
-        judges = [name for number, name in enumerate(spread) if number % SHARE_CALIBRATED]
-        return cls(calibration, judges)
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Returns how many pictures calibrate, and how many judge."""
-        return len(self.calibration), len(self.judges)
-
-
-def _spread(names: Sequence[str], count: int) -> list[str]:
-    count = min(count, len(names))
-    return [names[number * len(names) // count] for number in range(count)]
 
 
 class NotMade(Exception):
@@ -76,69 +46,113 @@ class NotMade(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """A network that was quantised, from so many pictures and in so many seconds; it is run, and gives `answers`."""
+    """A network that was quantised but for so many first layers, from so many pictures and in so many seconds; it is
+    run, and gives `answers`.
+    """
 
     network: Quantised
     run: Run
     answers: str
     calibrated: int
+    spared: int
     seconds: float
 
 
-def make_int8(model: ResidentModel, settings: TagSettings, sample: Sample, output: OutputFolder) -> Made:
-    """Quantise the model's network on pictures of the folder. Raises NotMade.
-
-    >>> made = make_int8(model, settings, Sample.of(names), output)
-    """
-    started = time.perf_counter()
-    with _rounds(sample.calibration, model, settings, output) as rounds:
-        images = _images(rounds)
-    if not images:
-        raise NotMade("none of the pictures to calibrate on can be read", for_good=False)
-    try:
-        network = quantise(model.normalised.in_fp32(), images)
-        run, answers = open_int8(model, network.digest, lambda: network)
-    except (OSError, MemoryError) as error:
-        raise NotMade(f"the network could not be quantised ({first_line(error)})", for_good=False) from None
-    except Exception as error:  # whatever torch, OpenVINO and NNCF say: branches on the data, an unknown operator
-        raise NotMade(f"the network cannot be quantised ({first_line(error)})", for_good=True) from None
-    seconds = time.perf_counter() - started
-    return Made(network, run, answers, len(images), seconds)
+Worth = Callable[[Made], str]
 
 
-def judge(
-    made: Made, model: ResidentModel, settings: TagSettings, sample: Sample, decision: Decision, output: OutputFolder
-) -> Verdict:
-    """Compare the tags of INT8 with those of the model on other pictures of the folder. Raises NotMade.
+@dataclass(frozen=True)
+class Maker:
+    """Makes INT8 for an output folder, from its own pictures and for what is decided there."""
 
-    Returns the verdict: used where the lower end of the agreement is high enough.
+    model: ResidentModel
+    settings: TagSettings
+    sample: Sample
+    decision: Decision
+    output: OutputFolder
 
-    >>> verdict = judge(made, model, settings, Sample.of(names), decision, output)
-    """
-    started = time.perf_counter()
-    try:
-        with _rounds(sample.judges, model, settings, output) as rounds:
-            pairs = list(_pairs(rounds, model, made.run, decision))
-    except ModelError as error:  # an output that cannot be meant
-        raise NotMade(f"the quantised network cannot be judged ({first_line(error)})", for_good=True) from None
-    seconds = time.perf_counter() - started
-    share = agreement(pairs)
-    used = holds(share, settings.int8_agreement)
-    checkpoint = model.checkpoint
-    return Verdict(
-        fingerprint=checkpoint.fingerprint,
-        spec=checkpoint.spec.to_dict(),
-        made_by=versions(),
-        cpu=cpu_name(),
-        used=used,
-        reason=words_of(share, len(pairs)),
-        digest=made.network.digest if used else "",
-        calibrated=made.calibrated,
-        judged=len(pairs),
-        agreement=share,
-        answers=made.answers,
-        measured={"quantising": round(made.seconds, 2), "judging": round(seconds, 2)},
-    )
+    def make_and_judge(self, worth: Worth) -> tuple[Verdict, Quantised | None]:
+        """Quantise the whole network; where too many tags change, once more without its first layers.
+
+        `worth`: says why what was made is not worth judging, "" where it is. Returns the verdict, and the network where
+        that holds. Raises NotMade.
+
+        >>> verdict, network = maker.make_and_judge(lambda made: "")
+        """
+        verdict, network = self._attempt(0, worth)
+        if verdict.used or verdict.agreement is None:
+            return verdict, network
+        with suppress(NotMade):
+            sparing, its_network = self._attempt(SPARED, worth)
+            if sparing.agreement is not None and sparing.agreement.value > verdict.agreement.value:
+                return sparing, its_network
+        return verdict, network
+
+    def _attempt(self, spared: int, worth: Worth) -> tuple[Verdict, Quantised | None]:
+        made = self._make(spared)
+        problem = worth(made)
+        if problem:
+            raise NotMade(problem, for_good=False)
+        verdict = self._judge(made)
+        return verdict, made.network if verdict.used else None
+
+    def _make(self, spared: int) -> Made:
+        """Quantise the model's network, but for so many first layers, on pictures of the folder."""
+        started = time.perf_counter()
+        with self._rounds(self.sample.calibration) as rounds:
+            images = _images(rounds)
+        if not images:
+            raise NotMade("none of the pictures to calibrate on can be read", for_good=False)
+        try:
+            network = quantise(self.model.normalised.in_fp32(), images, spared)
+            run, answers = open_int8(self.model, network.digest, lambda: network)
+        except (OSError, MemoryError) as error:
+            raise NotMade(f"the network could not be quantised ({first_line(error)})", for_good=False) from None
+        except Exception as error:  # whatever torch, OpenVINO and NNCF say: branches on the data, an unknown operator
+            raise NotMade(f"the network cannot be quantised ({first_line(error)})", for_good=True) from None
+        seconds = time.perf_counter() - started
+        return Made(network, run, answers, len(images), spared, seconds)
+
+    def _judge(self, made: Made) -> Verdict:
+        """Compare its tags with those of the model on other pictures of the folder.
+
+        Used where the lower end of the agreement is high enough.
+        """
+        started = time.perf_counter()
+        try:
+            with self._rounds(self.sample.judges) as rounds:
+                pairs = list(_pairs(rounds, self.model, made.run, self.decision))
+        except ModelError as error:  # an output that cannot be meant
+            raise NotMade(f"the quantised network cannot be judged ({first_line(error)})", for_good=True) from None
+        seconds = time.perf_counter() - started
+        share = agreement(pairs)
+        used = holds(share, self.settings.int8_agreement)
+        checkpoint = self.model.checkpoint
+        return Verdict(
+            fingerprint=checkpoint.fingerprint,
+            spec=checkpoint.spec.to_dict(),
+            made_by=versions(),
+            cpu=cpu_name(),
+            used=used,
+            reason=words_of(share, len(pairs), made.spared),
+            digest=made.network.digest if used else "",
+            calibrated=made.calibrated,
+            judged=len(pairs),
+            agreement=share,
+            answers=made.answers,
+            measured={"quantising": round(made.seconds, 2), "judging": round(seconds, 2)},
+        )
+
+    @contextmanager
+    def _rounds(self, names: Sequence[str]) -> Iterator[Iterator[list[Picture]]]:
+        """The pictures, read as a run reads them: those in flight are noted, and none may hang."""
+        settings = self.settings
+        limits = Limits(settings.max_pixels, settings.max_bytes)
+        spec, device = self.model.checkpoint.spec, self.model.device.value
+        reader = PictureReader(settings.image_dir, spec, device, CPU_THREADS, limits)
+        workers = choose_workers(settings.workers)
+        with heartbeat(settings.picture_timeout), reading_threads(workers.value, settings.picture_timeout) as threads:
+            yield read_rounds(reader, threads, names, ROUND, 0, self.output.note_in_flight)
 
 
 def refusal(model: ResidentModel, reason: str) -> Verdict:
@@ -161,28 +175,19 @@ def holds(share: Share | None, wanted: float) -> bool:
     return share is not None and share.low >= wanted
 
 
-def words_of(share: Share | None, judged: int) -> str:
-    """Returns what was seen of INT8, as it stands in reasons.
+def words_of(share: Share | None, judged: int, spared: int) -> str:
+    """Returns what was seen of INT8 with so many first layers spared, as it stands in reasons.
 
-    >>> words_of(Share(300, 300, 0.987, 1.0), 300)
+    >>> words_of(Share(300, 300, 0.987, 1.0), 300, 0)
     '300 of 300 tags are those of FP32 on 300 other pictures, surely 98.7%'
     """
     if share is None:
         return f"neither INT8 nor FP32 tags anything on the {judged} pictures to judge by"
     tags = f"{share.hits:,} of {share.trials:,} tags"
-    return f"{tags} are those of FP32 on {judged} other pictures, surely {share.low:.1%}"
-
-
-@contextmanager
-def _rounds(
-    names: Sequence[str], model: ResidentModel, settings: TagSettings, output: OutputFolder
-) -> Iterator[Iterator[list[Picture]]]:
-    """The pictures, read as a run reads them: those in flight are noted, and none may hang."""
-    limits = Limits(settings.max_pixels, settings.max_bytes)
-    reader = PictureReader(settings.image_dir, model.checkpoint.spec, model.device.value, CPU_THREADS, limits)
-    workers = choose_workers(settings.workers)
-    with heartbeat(settings.picture_timeout), reading_threads(workers.value, settings.picture_timeout) as threads:
-        yield read_rounds(reader, threads, names, ROUND, 0, output.note_in_flight)
+    seen = f"{tags} are those of FP32 on {judged} other pictures, surely {share.low:.1%}"
+    if spared:
+        seen += f", its first {spared} layers in FP32"
+    return seen
 
 
 def _images(rounds: Iterator[list[Picture]]) -> list[Tensor]:

@@ -19,7 +19,8 @@ from .finding import Listing
 from .hardware import Choice
 from .int8_engine import use_int8
 from .int8_folder import FOLDER, Broken, Verdict, files_of, read_network, read_verdict
-from .judging import CALIBRATED, SIZE, Made, NotMade, Sample, holds, judge, make_int8, refusal, words_of
+from .int8_sample import CALIBRATED, Sample
+from .judging import SIZE, Made, Maker, NotMade, holds, refusal
 from .preparing import choose_openvino
 from .resident import ResidentModel
 from .results import OutputFolder, precision_in_keys, run_key
@@ -132,14 +133,11 @@ class PrecisionOfRun:
         if share is None:
             return self._without(verdict.reason, measured_of(verdict))
         if not holds(share, self.settings.int8_agreement):
-            return self._without(self._too_low(verdict), measured_of(verdict))
+            wanted = f"int8_agreement is {self.settings.int8_agreement:g}"
+            return self._without(f"{verdict.reason}, and {wanted}", measured_of(verdict))
         if not self.asked and self._tagged_in_fp32(verdict):
             return self._without("most pictures here were tagged without")
         return self._use(verdict, partial(read_network, self.output.folder, verdict.digest))
-
-    def _too_low(self, verdict: Verdict) -> str:
-        seen = words_of(verdict.agreement, verdict.judged)
-        return f"{seen}, and int8_agreement is {self.settings.int8_agreement:g}"
 
     def _tagged_in_fp32(self, verdict: Verdict) -> bool:
         fingerprint, decision = self.model.checkpoint.fingerprint, self.decision
@@ -160,7 +158,7 @@ class PrecisionOfRun:
             return self._without(f"it cannot be run ({first_line(error)})")
         if answers != verdict.answers:
             self.say(f"INT8 rounds otherwise here than where it was made, on {verdict.cpu}: results may differ in bits")
-        return Choice(PRECISION, words_of(verdict.agreement, verdict.judged), measured_of(verdict))
+        return Choice(PRECISION, verdict.reason, measured_of(verdict))
 
     def _why_not_made(self) -> str:
         fewest = FEWEST if self.asked else FEWEST_UNASKED
@@ -192,15 +190,10 @@ class PrecisionOfRun:
             f"making INT8 from {calibration} pictures of this folder and judging it by {judges} others, "
             "once for this output folder: takes minutes"
         )
+        maker = Maker(self.model, self.settings, self.sample, self.decision, self.output)
         kept = None
         try:
-            made = make_int8(self.model, self.settings, self.sample, self.output)
-            problem = self._why_not_worth_judging(made)
-            if problem:
-                return self._without(problem)
-            verdict = judge(made, self.model, self.settings, self.sample, self.decision, self.output)
-            if verdict.used:
-                kept = made.network
+            verdict, kept = maker.make_and_judge(self._why_not_worth_judging)
         except NotMade as error:
             if not error.for_good:
                 return self._without(str(error))

@@ -23,6 +23,8 @@ from .openvino_cpu import convert, import_built, why_not, without_side_effects
 
 PRECISION = "fp32"  # of all that is not quantised, and of the network that it is made from
 DIGITS = 16
+LAYERS = ("Convolution", "GroupConvolution", "MatMul")
+LEFT = 8  # times as many layers as are spared: of fewer, hardly any would be quantised
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ def versions() -> str:
     return ", ".join(texts)
 
 
-def quantise(network: nn.Module, pictures: Sequence[Tensor]) -> Quantised:
+def quantise(network: nn.Module, pictures: Sequence[Tensor], spared: int = 0) -> Quantised:
     """Quantise convolutions and linear layers, each in the range that it has on the `pictures`, as the network takes
-    them, [3,H,W] each.
+    them, [3,H,W] each. The first ones are `spared`, so many: they stay as they are.
 
     Takes about as long as ten times the pictures in FP32. Returns the network. Raises whatever torch, OpenVINO and NNCF
-    do.
+    do, and ValueError where a network is too small to spare so many.
 
     >>> quantise(model.normalised.in_fp32(), pictures).digest
     '5f3d0c1b9e8a7764'
@@ -95,8 +97,17 @@ def quantise(network: nn.Module, pictures: Sequence[Tensor]) -> Quantised:
         nncf = _nncf()
         converted = convert(network, batches[0])
         dataset = nncf.Dataset(inputs)
-        quantised = nncf.quantize(converted, dataset, subset_size=len(inputs), **_parameters(nncf))
+        scope = nncf.IgnoredScope(names=_first_layers(converted, spared))
+        quantised = nncf.quantize(converted, dataset, subset_size=len(inputs), ignored_scope=scope, **_parameters(nncf))
         return _written(quantised)
+
+
+def _first_layers(model: Any, count: int) -> list[str]:
+    """The names of the first layers that could be quantised. Raises ValueError where hardly any would be left."""
+    names = [op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() in LAYERS]
+    if len(names) < LEFT * count:
+        raise ValueError(f"it has {len(names)} layers, too few to spare {count}")
+    return names[:count]
 
 
 def _parameters(nncf: Any) -> dict[str, Any]:
