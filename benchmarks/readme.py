@@ -44,7 +44,13 @@ def pages(results: Path = RESULTS) -> dict[Path, str]:
         "clock": clock(read_record(results / "clock.json")),
         "exports": exports(read_record(results / "exports.json")),
     }
-    for name, show in {"first_picture": first_picture, "compare_trees": trees, "gallery": gallery}.items():
+    where_measured = {
+        "first_picture": first_picture,
+        "compare_trees": trees,
+        "gallery": gallery,
+        "int8_tags": int8_tags,
+    }
+    for name, show in where_measured.items():
         path = results / f"{name}.json"
         if path.exists():
             figures[name.replace("_", " ")] = show(read_record(path))
@@ -187,6 +193,19 @@ def tree_row(name: str, way: Record) -> list[str]:
     called = f"**{name.replace('ours', 'now')}**" if now else name.replace("theirs", "before")
     milliseconds, seconds, memory = (way[key][0] for key in ("ms", "seconds", "peak_mb"))
     return [called, f"{milliseconds:.1f}", faster, efficiency, f"{seconds:.1f}", sooner, f"{memory:,.0f} MB"]
+
+
+def int8_tags(record: Record) -> str:
+    """How many tags on photographs INT8 keeps, and how long the network takes."""
+    ways = record["ways"]
+    whats = list(next(iter(ways.values()))["same"])
+    rows = []
+    for name, way in ways.items():
+        shares = [f"{share:.1%} ({low:.1%} to {high:.1%})" for share, low, high in way["same"].values()]
+        rows.append([f"INT8, {name}", *shares, f"{way['ms']:.1f}", f"{way['fp32_ms']:.1f}"])
+    held = ", held to AVX2" if record["avx2"] else ""
+    where = f"{record['photographs']} photographs on {machine_of(record)}{held}"
+    return f"{where}:\n\n{table(['', *whats, 'ms a picture', 'in FP32'], rows)}"
 
 
 def share_saved(compiling: Record) -> float:

@@ -4,11 +4,6 @@ Files are written under a temporary name and moved into place: a reader never se
 killed. What concerns one picture fails that picture; what concerns all of them ends the run, in one sentence.
 """
 
-import codecs
-import csv
-import io
-import json
-import os
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,7 +18,9 @@ from ..paths import local_path
 from ..tagged import Failed, Tagged
 from ..versions import FileVersion
 from .edits import Edits, Whose, digest_of
+from .failures import failures_table
 from .file_systems import Names, one_sentence
+from .in_flight import InFlight
 from .jsons import to_json
 from .ledger import FINISHED, compact, read_ledger
 from .lines import LineFile
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 
 LABELS = "labels.json"
 CORRECTED = "+"  # in the key of a picture that a person said something of: before the digest of that
-IN_FLIGHT, IN_FLIGHT_PARTIAL = ".in_flight.json", ".in_flight.partial"
 
 
 class OutputFolder:
@@ -65,7 +61,7 @@ class OutputFolder:
         self.notes: list[str] = []  # what whoever looks on should know
         self.corrections, self._words = Corrections(), KnownLabels({})
         self._place = Placer(self.folder)
-        self._in_flight = self.folder / IN_FLIGHT
+        self._in_flight = InFlight(self.folder)
         self._contents: dict[str, str] = {}  # of pictures whose content was looked at, its SHA-256
         self._writing = threading.Lock()
         self._lock = FolderLock(self.folder)
@@ -114,24 +110,16 @@ class OutputFolder:
             if before:
                 self.notes.append(f"the pictures of the run before lay in {before}: its results stay as they are")
         self._names = Names(self.folder, self._finished())
-        self.suspects = self._read_suspects()
+        ended_one = [image for image, entry in self._entries.items() if entry.get("ended_process")]
+        self.suspects = ended_one + self._in_flight.names()  # each may have ended a process
 
     def _finished(self) -> list[str]:
         return [image for image, entry in self._entries.items() if entry["status"] == "done"]
 
-    def _read_suspects(self) -> list[str]:
-        """Pictures that were in flight when a run died without a word, and those that ended one before."""
-        suspects = [image for image, entry in self._entries.items() if entry.get("ended_process")]
-        with suppress(FileNotFoundError, ValueError):
-            suspects += json.loads(self._in_flight.read_bytes())["names"]
-        return suspects
-
     def note_in_flight(self, names: Sequence[str]) -> None:
-        """Write down which pictures are being read: should a decoder end the process, the next run asks one by one."""
-        partial = self.folder / IN_FLIGHT_PARTIAL
+        """Write down which pictures are being read: see `InFlight`."""
         with one_sentence(self.folder):
-            partial.write_bytes(to_json({"names": list(names)}))
-            os.replace(partial, self._in_flight)
+            self._in_flight.note(names)
 
     def __enter__(self) -> "OutputFolder":
         return self
@@ -143,10 +131,9 @@ class OutputFolder:
             with suppress(OSError):
                 file.close()
         self._place.clear()
-        half_written = [self.folder / name for name in (IN_FLIGHT_PARTIAL, VOCABULARY_PARTIAL)]  # by a killed run
-        for path in (self._in_flight, *half_written):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        self._in_flight.clear()
+        with suppress(OSError):
+            (self.folder / VOCABULARY_PARTIAL).unlink(missing_ok=True)  # half written, by a killed run
         self._lock.release()
 
     def begin(self, bits: Mapping[str, Any], labels: Mapping[int, str]) -> None:
@@ -289,15 +276,8 @@ class OutputFolder:
 
     def close(self, summary: "Summary") -> None:
         """Write failures.csv, note that the run is complete and, last of all, write summary.json."""
-        table = io.StringIO(newline="")
-        rows = csv.writer(table)
-        rows.writerow(("image", "reason"))
-        in_order = sorted(self.failures.items())
-        rows.writerows(in_order)
-        text = table.getvalue()
-        content = text.encode("utf-8", "backslashreplace")  # a file name may be no UTF-8
         record = to_json(summary.record(), indent=1)
-        self.write(codecs.BOM_UTF8 + content, FAILURES)  # the mark tells spreadsheets
+        self.write(failures_table(self.failures), FAILURES)
         with one_sentence(self.folder):
             self._ledger.note({"complete": True})
         self.write(record, SUMMARY)
