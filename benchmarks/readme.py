@@ -118,11 +118,12 @@ def memory_and_cold_start(memory: Record, cold_start: Record) -> str:
         f"memory stays flat: {many_mb:,.0f} MB at its peak over {int(many):,} pictures, {few_mb:,.0f} MB over "
         f"{int(few):,}. Resuming 100,000 finished pictures takes {memory['resume_seconds']:.1f} s."
     )
-    ratios = cold_start["ratios"]
+    from_start, loading = cold_start["ratios"]["from_start"], cold_start["ratios"]["loading"]
+    first, later = "resident model", "later run, kept engine"
     ready = (
-        f"629 MB model is ready, first forward done, in {ratios['resident model']:.0%} of the time that "
-        "`torch.load` of its pickle and one forward take; in a later run, with the engine that was kept, in "
-        f"{ratios['later run, kept engine']:.0%}."
+        f"629 MB model has done its first forward {from_start[first]:.0%} of the time after a process starts that a "
+        f"script takes with `torch.load` of its pickle ({loading[first]:.0%} once all is imported); in a later run, "
+        f"with the engine that was kept, {from_start[later]:.0%} ({loading[later]:.0%})."
     )
     at_memory, at_cold_start = machine_of(memory), machine_of(cold_start)
     if at_memory == at_cold_start:
