@@ -544,6 +544,20 @@ def test_a_tree_that_was_to_compile_and_did_not_stops_the_comparison(tmp_path):
         compare_trees.run_once(tree, compare_trees.Way("theirs", "fp32", "yes"), tmp_path, 2, 1, {}, tmp_path)
 
 
+def test_a_run_that_a_busy_machine_spoilt_is_run_again(tmp_path, monkeypatch):
+    outcomes = [compare_trees.NotCompiled("proved slower"), {"seconds": 1.0}]
+
+    def in_fresh_folder(*_):
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(compare_trees, "in_fresh_folder", in_fresh_folder)
+    way = compare_trees.Way("theirs", "fp32", "yes")
+    assert compare_trees.run_once(tmp_path, way, tmp_path, 2, 1, {}, tmp_path) == {"seconds": 1.0}
+
+
 def test_this_tree_is_run_by_the_same_script(demo_workload, three, tmp_path, monkeypatch):
     monkeypatch.setattr(compare_trees, "pictures", lambda: three)
     run = compare_trees.run_once(ROOT, compare_trees.Way("ours", "fp32"), demo_workload, 2, 3, {}, tmp_path)
