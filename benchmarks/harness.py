@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 OPENVINO_CACHE = "BENCHMARKS_OPENVINO"  # environment variable: where OpenVINO's own loops keep what they made
 HELD_TO_AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}  # environment: what engines heed
+OTHERS = ("transformers", "modelscope", "addict", "timm")  # packages that contenders need
 LAST_WORDS = 3_000  # characters of a failed child's standard error that are shown
 
 
@@ -37,6 +39,13 @@ def command_line(description: str | None, record: str = "JSON file for the figur
     parser.add_argument("--record", type=Path, help=record)
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     return parser
+
+
+def check_that_others_are_here() -> None:
+    """Raise SystemExit, before anything is measured, where a package is missing that ours is compared with."""
+    missing = [name for name in OTHERS if find_spec(name) is None]
+    if missing:
+        raise SystemExit(f"{', '.join(missing)} not installed: pip install --editable '.[bench]'")
 
 
 def positive(text: str) -> int:

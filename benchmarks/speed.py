@@ -62,6 +62,7 @@ def main() -> None:
         workload, contender, count, output = options.child
         harness.answer(measure(workload, contender, int(count), Path(output)))
         return
+    harness.check_that_others_are_here()
     repeats, quick = REPEATS, QUICK_COUNT
     workloads = options.workloads or list(USUAL)
     if options.full:

@@ -544,6 +544,12 @@ def test_a_tree_that_was_to_compile_and_did_not_stops_the_comparison(tmp_path):
         compare_trees.run_once(tree, compare_trees.Way("theirs", "fp32", "yes"), tmp_path, 2, 1, {}, tmp_path)
 
 
+def test_what_is_missing_is_said_before_anything_is_measured(monkeypatch):
+    monkeypatch.setattr(harness, "OTHERS", ("json", "no_such_package", "neither_this"))
+    with pytest.raises(SystemExit, match=r"no_such_package, neither_this not installed: pip install --editable"):
+        harness.check_that_others_are_here()
+
+
 def test_a_run_that_a_busy_machine_spoilt_is_run_again(tmp_path, monkeypatch):
     outcomes = [compare_trees.NotCompiled("proved slower"), {"seconds": 1.0}]
 
