@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from wanwu_nb.engines import COMPILED, EAGER, INT8, OPENVINO
+from wanwu_nb.engines import EAGER, OPENVINO
 from wanwu_nb.fitting import Placement
 from wanwu_nb.hardware import usable_cores
 from wanwu_nb.method.job import Job
@@ -21,14 +21,14 @@ from wanwu_nb.method.script import load, prepare, save
 from wanwu_nb.method.steps import STEPS
 
 from . import openvino_loops
-from .jobs import BATCH_SIZE, Ready, dtype_of, first_batch, job_of
-from .ours import HALF, nothing_set, ours, runs_here
+from .jobs import dtype_of, first_batch, job_of
+from .ours import NOTHING_SET, WAYS, nothing_set, ours, runs_here
 from .pipelines import modelscope_way, transformers_pipeline
+from .ready import BATCH_SIZE, Prepare, Ready
 
 TAGGERS = ("resnest101", "everyday")  # workloads that name whole pictures
 WITHOUT_BRANCHES = (*TAGGERS, "demo")  # those that torch.export takes
 Item = tuple[Tensor, Placement, str]
-Prepare = Callable[[Path, list[Path], Path], Ready]
 
 
 def everywhere() -> bool:
@@ -127,16 +127,8 @@ OTHERS = {
     "OpenVINO, one by one": openvino_loop(openvino_loops.one_by_one),
     "OpenVINO, AsyncInferQueue": openvino_loop(openvino_loops.queue),
 }
-# One line a precision and engine; which of them a machine has is decided there.
-OURS = {
-    "ours, FP32": ours_with("fp32", EAGER),
-    "ours, FP32, compiled": ours_with("fp32", COMPILED),
-    "ours, FP32, OpenVINO": ours_with("fp32", OPENVINO),
-    "ours, INT8": ours_with("int8", INT8),
-    "ours, half": ours_with(HALF, EAGER),
-    "ours, half, compiled": ours_with(HALF, COMPILED),
-}
+OURS = {name: ours_with(*way) for name, way in WAYS.items()}
 CONTENDERS = OTHERS | OURS
 DEFAULT, OURS_IN_FP32 = "default script", "ours, FP32"
 REFERENCE = {"resident step": Contender(partial(step, "resident"))}  # tags as the default script does, in less time
-AS_IT_COMES = {"ours, nothing set": Contender(nothing_set, keeps=True)}
+AS_IT_COMES = {NOTHING_SET: Contender(nothing_set, keeps=True)}

@@ -2,11 +2,11 @@
 
     python -m benchmarks.first_picture [--repeats 1] [--record benchmarks/results/first_picture.json]
 
-Whole processes: importing, loading and preparing count, and nothing is warmed up. The first process of a pair finds no
-cache of any engine, the second what the first left there, and the first's network in INT8. The first picture is tagged
-when its JSON is written, the whole is done when the process has ended. Files of models and pictures are in the page
-cache for all. Contenders that leave nothing behind go through one pair, the others through as many as there are
-repeats.
+Whole processes: importing, loading and preparing count, and nothing is warmed up. Each imports what it needs. The
+first process of a pair finds no cache of any engine, the second what the first left there, and the first's network in
+INT8. The first picture is tagged when its JSON is written, the whole is done when the process has ended. Files of
+models and pictures are in the page cache for all. Contenders that leave nothing behind go through one pair, the others
+through as many as there are repeats.
 """
 
 import statistics
@@ -35,10 +35,6 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=ALL)
     parser.add_argument("--pictures", type=harness.positive, default=COUNT)
     options = parser.parse_args()
-    if options.child:
-        workload, contender, count, output = options.child
-        harness.answer(tag(workload, contender, int(count), Path(output)))
-        return
     harness.check_that_others_are_here()
     workloads = {}
     for workload in options.workloads:
@@ -48,13 +44,6 @@ def main() -> None:
         print(table(workload, workloads[workload], options.pictures), flush=True)
         if options.record:  # after each: whatever ends the next one costs no figures
             harness.write_record(options.record, {"pictures": options.pictures, "workloads": workloads})
-
-
-def tag(workload: str, name: str, count: int, output: Path) -> str:
-    """In a child process: everything that the contender does."""
-    ready = ALL[name].prepare(WORKLOADS[workload].folder(), pictures(count), output)
-    ready.run()
-    return name
 
 
 def compare(workload: str, names: list[str], repeats: int, count: int) -> dict[str, Any]:
@@ -87,9 +76,11 @@ def pair_of_processes(workload: str, name: str, count: int) -> dict[str, Run]:
 
 
 def timed(workload: str, name: str, count: int, output: Path, variables: Mapping[str, str]) -> Run:
-    arguments = ["-m", "benchmarks.first_picture", "--child", workload, name, str(count), output]
+    paths = pictures(count)
+    folder = WORKLOADS[workload].folder()
+    arguments = ["-m", "benchmarks.one_contender", folder, paths[0].parent, name, str(count), output]
     process = harness.finished(arguments, variables)
-    written = [json_path(output, path.name).stat().st_mtime for path in pictures(count)]
+    written = [json_path(output, path.name).stat().st_mtime for path in paths]
     return {"first_picture": min(written) - process.started, "whole": process.seconds}
 
 

@@ -1,7 +1,6 @@
 """What every contender is given and gives: the same job, and what is timed of it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,19 +13,7 @@ from wanwu_nb.hardware import DTYPES, choose_device
 from wanwu_nb.method.int8 import open_in_int8
 from wanwu_nb.method.job import Job, half_of
 
-BATCH_SIZE = 8
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A contender that has loaded: it warms up apart from the clock, where it is told to, and `run` does the job.
-
-    `limit` measures what no loop gets below.
-    """
-
-    run: Callable[[], object]
-    warm_up: Callable[[], object]
-    limit: Callable[[], dict[str, float]] | None = None
+from .ready import BATCH_SIZE
 
 
 def job_of(folder: Path, pictures: list[Path], output: Path) -> Job:

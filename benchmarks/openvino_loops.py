@@ -19,7 +19,8 @@ from wanwu_nb.method.job import Job
 from wanwu_nb.method.script import load, prepare, save
 
 from .harness import OPENVINO_CACHE, held_to_avx2
-from .jobs import Ready, first_batch, job_of
+from .jobs import first_batch, job_of
+from .ready import Ready
 
 FILE = "network.xml"
 KEPT: list[Any] = []  # queues, to the end of the process: one that goes while its last thread returns ends it

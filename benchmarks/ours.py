@@ -8,25 +8,35 @@ from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.engines import COMPILED, EAGER, INT8, OPENVINO, openvino_cpu
 from wanwu_nb.hardware import choose_device, choose_precision
 from wanwu_nb.int8_folder import FOLDER as INT8_FOLDER
-from wanwu_nb.method.job import why_no_int8
-from wanwu_nb.method.limits import bound, seconds_of
 from wanwu_nb.preparing import prepare, sizes_prepared
 from wanwu_nb.quantising import as_tagged
 from wanwu_nb.reading import DECODER_SAMPLE
-from wanwu_nb.remembering import MEMORY
+from wanwu_nb.remembering import MEMORY, load_or_recall
 from wanwu_nb.results import LABELS
 from wanwu_nb.summary import Summary
 
 from .harness import held_to_avx2
-from .jobs import BATCH_SIZE, Ready
+from .ready import BATCH_SIZE, Ready
 
 BOUND_PICTURES = 64  # that the limits are measured on
 HALF = "half"  # fp16 or bf16: what "auto" takes where the machine has instructions for one
+# One line a precision and engine; which of them a machine has is decided below.
+WAYS = {
+    "ours, FP32": ("fp32", EAGER),
+    "ours, FP32, compiled": ("fp32", COMPILED),
+    "ours, FP32, OpenVINO": ("fp32", OPENVINO),
+    "ours, INT8": ("int8", INT8),
+    "ours, half": (HALF, EAGER),
+    "ours, half, compiled": (HALF, COMPILED),
+}
+NOTHING_SET = "ours, nothing set"
 COMPILE = {EAGER: False, COMPILED: True, OPENVINO: "auto", INT8: "auto"}  # the parameter that asks for an engine
 
 
 def runs_here(precision: str, engine: str) -> bool:
     """Whether this machine can run ours so. Half without instructions for it is nothing that ours would take."""
+    from wanwu_nb.method.job import why_no_int8  # here: a process that is timed imports what a run does
+
     device = choose_device().value
     precision = precision_here(precision, device)
     if not precision:
@@ -53,7 +63,7 @@ def precision_here(precision: str, device: str) -> str:
 def ours(precision: str, engine: str, folder: Path, pictures: list[Path], output: Path) -> Ready:
     """`tag_folder` with one engine. In a process that times the loop, what prepares it belongs to the warm-up."""
     device = choose_device().value
-    model = ResidentModel.load(str(folder), precision=precision_here(precision, device))
+    model = load_or_recall(output, model=str(folder), precision=precision_here(precision, device))
     image_dir = pictures[0].parent
     batch_size = BATCH_SIZE if device == "cpu" else 0
     sizes: list[int] = []  # of the batches that were run
@@ -113,7 +123,7 @@ def carry(earlier: Path, output: Path) -> None:
 
 def nothing_set(folder: Path, pictures: list[Path], output: Path) -> Ready:
     """`tag_folder` as somebody calls it who sets nothing."""
-    model = ResidentModel.load(str(folder))
+    model = load_or_recall(output, model=str(folder))
     image_dir = pictures[0].parent
     run = partial(tag_folder, model, image_dir, output, resume=False)
     return Ready(partial(run, limit=len(pictures)), partial(run, limit=DECODER_SAMPLE))
@@ -121,5 +131,7 @@ def nothing_set(folder: Path, pictures: list[Path], output: Path) -> Ready:
 
 def limit_of(model: ResidentModel, image_dir: Path, names: list[str], batch_size: int) -> dict[str, float]:
     """Seconds a picture of decoding alone, of the network alone, and what they come to together."""
+    from wanwu_nb.method.limits import bound, seconds_of
+
     parts = bound(model, image_dir, names, batch_size)
     return {**parts, "bound": seconds_of(parts, model.device.value)}

@@ -17,7 +17,8 @@ from wanwu_nb.method.script import write
 from wanwu_nb.results import result_record
 from wanwu_nb.tagged import Tagged
 
-from .jobs import BATCH_SIZE, Ready, dtype_of, job_of
+from .jobs import dtype_of, job_of
+from .ready import BATCH_SIZE, Ready
 
 TOP_K = 5  # what the transformers pipeline gives by default
 ARCHITECTURES = {"resnest101": "resnest101e", "everyday": "tf_efficientnet_lite0"}  # timm's, by workload

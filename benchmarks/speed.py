@@ -26,8 +26,8 @@ from wanwu_nb.results import read_result
 
 from . import harness
 from .contenders import CONTENDERS, DEFAULT, OURS, OURS_IN_FP32, REFERENCE, Contender
-from .jobs import Ready
 from .ours import carry
+from .ready import Ready
 from .workloads import PICTURES, USUAL, WORKLOADS, pictures
 
 DEFAULT_COUNT, QUICK_COUNT = 8, 64

@@ -25,6 +25,7 @@ from benchmarks import (
     first_picture,
     harness,
     instructions,
+    one_contender,
     openvino_loops,
     ours,
     pipelines,
@@ -489,10 +490,9 @@ def test_what_is_measured_of_the_first_picture_gets_into_the_page(processes, rec
     assert "| **ours, FP32** | 2.0 | 2.0 | 9.0 | 9.0 |" in page.split("<!-- first picture -->")[1]
 
 
-def test_a_contender_is_run_whole_in_its_process(monkeypatch, three, demo_workload, tmp_path):
-    monkeypatch.setattr(first_picture, "pictures", lambda count: three[:count])
-    monkeypatch.setattr(first_picture.WORKLOADS["demo"].__class__, "folder", lambda self: demo_workload)
-    assert first_picture.tag("demo", "ours, nothing set", 2, tmp_path) == "ours, nothing set"
+def test_a_contender_is_run_whole_in_its_process(three, demo_workload, tmp_path):
+    name = "ours, nothing set"
+    assert one_contender.tag(name, demo_workload, three[0].parent, 2, tmp_path) == name
     assert [path.name for path in sorted((tmp_path / "images").iterdir())] == [
         f"{path.name}.json" for path in three[:2]
     ]
