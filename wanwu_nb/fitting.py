@@ -168,21 +168,26 @@ def _truncated_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]
 
 
 def fit(image: Tensor, spec: InputSpec) -> tuple[Tensor, Placement]:
-    """Fit a decoded picture to the input. Returns uint8 [3,spec.height,spec.width] and its placement.
+    """Fit a decoded picture to the input. Returns uint8 [3,spec.height,spec.width], contiguous, and its placement.
 
     >>> image, placement = fit(decode("photo.jpg"), spec)
     """
     _, photo_height, photo_width = image.shape
     placement = place(photo_width, photo_height, spec)
+    if min(placement.offset) < 0:
+        fitted = _resize_and_crop(image, placement, spec)
+    else:
+        fitted = _resize_and_pad(image, placement, spec)
+    return fitted.contiguous(), placement  # here, a picture a thread: whoever stacks them copies whole pictures
+
+
+def _resize_and_pad(image: Tensor, placement: Placement, spec: InputSpec) -> Tensor:
     left, top = placement.offset
-    if min(left, top) < 0:
-        return _resize_and_crop(image, placement, spec), placement
     width, height = placement.scaled
     scaled = resized(image, width, height, spec.interpolation)
     right = spec.width - width - left
     bottom = spec.height - height - top
-    padded = pad(scaled, [left, right, top, bottom], value=spec.pad)
-    return padded, placement
+    return pad(scaled, [left, right, top, bottom], value=spec.pad)
 
 
 class _Part(NamedTuple):

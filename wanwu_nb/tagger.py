@@ -6,6 +6,7 @@ A batch whose memory runs out is run again in smaller ones; where it fails other
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -148,6 +149,9 @@ class Launched:
 def full_batch(images: Sequence[Tensor], batch_size: int) -> Tensor:
     """Stack fitted pictures, repeating the last, to the one batch shape: so results cannot depend on how many came.
 
+    By NumPy where they lie in the CPU's memory: torch would wake a team of threads, which then spins beside OpenVINO's,
+    and which waits for its last where others use the cores: 32 ms instead of 0.03 for four pictures.
+
     Returns uint8 [batch_size,3,H,W].
 
     >>> full_batch([image], 8).shape
@@ -155,7 +159,10 @@ def full_batch(images: Sequence[Tensor], batch_size: int) -> Tensor:
     """
     missing = batch_size - len(images)
     padding = [images[-1]] * missing
-    return torch.stack([*images, *padding])
+    pictures = [*images, *padding]
+    if images[-1].is_cuda:
+        return torch.stack(pictures)
+    return torch.from_numpy(np.stack([picture.numpy() for picture in pictures]))
 
 
 def _is_out_of_memory(error: Exception) -> bool:
