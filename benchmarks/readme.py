@@ -121,9 +121,9 @@ def memory_and_cold_start(memory: Record, cold_start: Record) -> str:
     from_start, loading = cold_start["ratios"]["from_start"], cold_start["ratios"]["loading"]
     first, later = "resident model", "later run, kept engine"
     ready = (
-        f"629 MB model has done its first forward {from_start[first]:.0%} of the time after a process starts that a "
-        f"script takes with `torch.load` of its pickle ({loading[first]:.0%} once all is imported); in a later run, "
-        f"with the engine that was kept, {from_start[later]:.0%} ({loading[later]:.0%})."
+        f"629 MB model has done its first forward in {from_start[first]:.0%} of the time that a script takes from its "
+        f"start with `torch.load` of the pickle, in a later run, with the engine that was kept, in "
+        f"{from_start[later]:.0%}; once all is imported, in {loading[first]:.0%} and {loading[later]:.0%}."
     )
     at_memory, at_cold_start = machine_of(memory), machine_of(cold_start)
     if at_memory == at_cold_start:
