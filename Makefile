@@ -38,7 +38,7 @@ bench: .venv/built  ## everything that the pages show, measured on this machine;
 	$(BIN)/python -m benchmarks.speed --record $(RESULTS)
 	$(BIN)/python -m benchmarks.first_picture --record $(RESULTS)/first_picture.json
 	$(BIN)/python -m benchmarks.compare_trees --record $(RESULTS)/compare_trees.json --avx2 a937211
-	test -z "$(PHOTOGRAPHS)" || $(BIN)/python -m benchmarks.int8_tags "$(PHOTOGRAPHS)" --avx2 --record $(RESULTS)/int8_tags.json
+	test -z "$(PHOTOGRAPHS)" || $(BIN)/python -m benchmarks.int8_tags --record $(RESULTS)/int8_tags.json --avx2 "$(PHOTOGRAPHS)"
 	$(BIN)/python -m benchmarks.memory --record $(RESULTS)/memory.json
 	$(BIN)/python -m benchmarks.redecide --record $(RESULTS)/redecide.json
 	$(BIN)/python -m benchmarks.exports --record $(RESULTS)/exports.json

@@ -70,11 +70,11 @@ def test_a_damaged_picture_is_marked_and_others_are_not(tmp_path, photograph):
 def test_a_line_for_a_network_that_crops_takes_no_memory_to_speak_of(tmp_path, monkeypatch, size):
     resized = []
 
-    def resize(image, wanted, antialias):
-        resized.append(wanted[0] * wanted[1])
-        return torch.nn.functional.interpolate(image[None].float(), wanted)[0].to(torch.uint8)
+    def resize(image, width, height, interpolation):
+        resized.append(width * height)
+        return torch.nn.functional.interpolate(image[None].float(), (height, width))[0].to(torch.uint8)
 
-    monkeypatch.setattr("wanwu_nb.fitting.resize", resize)
+    monkeypatch.setattr("wanwu_nb.fitting.resized", resize)
     Image.new("L", size, 77).save(tmp_path / "line.png")
     picture = read(tmp_path, CROP, "line.png")
     assert picture.reason == ""

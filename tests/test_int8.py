@@ -173,7 +173,7 @@ def test_after_the_run_the_model_answers_in_fp32(tagged, model, scenes, tmp_path
 def test_int8_is_made_and_judged_once_an_output_folder(tagged, scenes, tmp_path, monkeypatch):
     output = with_the_network_of(tagged, tmp_path)
     monkeypatch.setattr(judging, "quantise", never)
-    monkeypatch.setattr(quantising, "judge", never)
+    monkeypatch.setattr(judging, "agreement", never)
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     shutil.copy(sorted(scenes.glob("*.jpg"))[0], inbox)
