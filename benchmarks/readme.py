@@ -122,7 +122,7 @@ def memory_and_cold_start(memory: Record, cold_start: Record) -> str:
     first, later = "resident model", "later run, kept engine"
     ready = (
         f"629 MB model has done its first forward in {from_start[first]:.0%} of the time that a script takes from its "
-        f"start with `torch.load` of the pickle, in a later run, with the engine that was kept, in "
+        "start with `torch.load` of the pickle, in a later run, with the engine that was kept, in "
         f"{from_start[later]:.0%}; once all is imported, in {loading[first]:.0%} and {loading[later]:.0%}."
     )
     at_memory, at_cold_start = machine_of(memory), machine_of(cold_start)
@@ -174,11 +174,10 @@ def trees(record: Record) -> str:
         "× defaults",
         "peak memory",
     ]
-    held = ", held to AVX2" if record["avx2"] else ""
     tables = []
     for workload, figures in record["workloads"].items():
         rows = [tree_row(name, way) for name, way in figures["ways"].items()]
-        tables.append(f"{TITLES[workload]} · {machine_of(record)}{held}:\n\n{table(headings, rows)}")
+        tables.append(f"{TITLES[workload]} · {machine_as_held(record)}:\n\n{table(headings, rows)}")
     return "\n\n".join(tables)
 
 
@@ -204,9 +203,13 @@ def int8_tags(record: Record) -> str:
     for name, way in ways.items():
         shares = [f"{share:.1%} ({low:.1%} to {high:.1%})" for share, low, high in way["same"].values()]
         rows.append([f"INT8, {name}", *shares, f"{way['ms']:.1f}", f"{way['fp32_ms']:.1f}"])
-    held = ", held to AVX2" if record["avx2"] else ""
-    where = f"{record['photographs']} photographs on {machine_of(record)}{held}"
+    where = f"{record['photographs']} photographs on {machine_as_held(record)}"
     return f"{where}:\n\n{table(['', *whats, 'ms a picture', 'in FP32'], rows)}"
+
+
+def machine_as_held(record: Record) -> str:
+    """The machine of a record that tells whether engines were held to AVX2 on it."""
+    return f"{machine_of(record)}, held to AVX2" if record["avx2"] else machine_of(record)
 
 
 def share_saved(compiling: Record) -> float:

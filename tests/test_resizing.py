@@ -12,7 +12,6 @@ from wanwu_nb.fitting import IMAGENET_MEAN, IMAGENET_STD, InputSpec, fit
 from wanwu_nb.resizing import resized
 
 SIZES = [(64, 48), (640, 360), (1, 1), (3, 500), (31, 17), (1001, 333)]
-AS_TORCHVISION = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}
 
 
 def picture(width: int, height: int, channels_last: bool = False) -> torch.Tensor:

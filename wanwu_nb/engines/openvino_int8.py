@@ -113,8 +113,8 @@ def _first_layers(model: Any, count: int) -> list[str]:
 def _parameters(nncf: Any) -> dict[str, Any]:
     """Activations that fall below zero keep their resolution; weights have 7 bits, whatever the processor.
 
-    With 8, processors without VNNI add two products in 16 bits, which overflow: of the everyday tagger's tags on
-    photographs of single things, 87.0 % instead of 82.6 % are then FP32's, and the folder may move to another machine.
+    With 8, processors without VNNI add two products in 16 bits, which overflow and change tags; and the folder may move
+    to such a machine.
     """
     seven_bits = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
     return {"preset": nncf.QuantizationPreset.MIXED, "advanced_parameters": seven_bits}
