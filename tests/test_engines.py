@@ -22,6 +22,7 @@ from torch import nn
 from wanwu_nb import ResidentModel, preparing, tag_folder
 from wanwu_nb.engine_choice import choose_engine
 from wanwu_nb.engines import EAGER, OPENVINO, cache, identity, openvino_cpu
+from wanwu_nb.engines.answers import are_alike
 from wanwu_nb.prepare import main
 from wanwu_nb.remembering import load_or_recall
 from wanwu_nb.summary import Summary
@@ -282,6 +283,38 @@ def test_a_network_that_branches_on_its_data_has_no_engine_prepared(tmp_path, em
     assert choice.value == EAGER
     assert choice.reason.startswith("OpenVINO cannot run this network (")
     assert not empty.exists()
+
+
+def packed(*rows):
+    return torch.tensor([rows], dtype=torch.float32)
+
+
+SURE, NO_BOX = (0.9, 3.0), (0.0,) * 6
+
+
+@pytest.mark.parametrize(
+    ("network", "engine", "alike"),
+    [
+        (packed(SURE, (0.1, 5)), packed(SURE, (0.1, 5)), True),
+        (packed(SURE, (0.1, 5)), packed((0.1, 5), SURE), True),
+        (packed(SURE, (0.1, 5)), packed((0.9005, 3), (0.1, 5)), True),
+        (packed(SURE, (0.1, 5)), packed((0.9, 4), (0.1, 5)), False),
+        (packed(SURE, (0.1, 5)), packed((0.8, 3), (0.1, 5)), False),
+        # Of thousands of classes those that are listed with no score are any.
+        (packed(SURE, (0, 5), (0, 6)), packed(SURE, (0, 7), (0, 8)), True),
+        (packed(SURE, (1e-41, 5), (0, 6)), packed(SURE, (0, 7), (0, 8)), True),
+        (packed(SURE, (0.0101, 5)), packed(SURE, (0.01, 6)), True),
+        # Collapsed: all alike, or surer than the network of what it did not say.
+        (packed(SURE, (0.05, 5), (0.05, 6)), packed((0.3, 7), (0.3, 8), (0.3, 9)), False),
+        (packed((0.02, 3), (0.02, 5)), packed((0.5, 6), (0.5, 7)), False),
+        (packed(SURE), packed((float("nan"), 3)), False),
+        (packed((0.9, 3, 10, 10, 50, 50)), packed((0.9, 3, 10, 10.5, 50, 50)), True),
+        (packed((0.9, 3, 10, 10, 50, 50), NO_BOX), packed((0.9, 3, 10, 14, 50, 50), NO_BOX), False),
+        (packed((0.9, 3, 10, 10, 50, 50), NO_BOX), packed((0.9, 3, 10, 10, 50, 50), (0, 9, 0, 0, 5, 5)), True),
+    ],
+)
+def test_an_engine_answers_as_the_network_where_what_has_a_score_is_the_same(network, engine, alike):
+    assert are_alike(network, engine) is alike
 
 
 def test_an_engine_that_gives_other_answers_is_not_prepared(small, monkeypatch, empty):
