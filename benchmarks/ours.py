@@ -5,20 +5,21 @@ from functools import partial
 from pathlib import Path
 
 from wanwu_nb import ResidentModel, tag_folder
+from wanwu_nb.decoder_choice import sample_size
 from wanwu_nb.engines import COMPILED, EAGER, INT8, OPENVINO, openvino_cpu
 from wanwu_nb.hardware import choose_device, choose_precision
 from wanwu_nb.int8_folder import FOLDER as INT8_FOLDER
 from wanwu_nb.preparing import prepare, sizes_prepared
 from wanwu_nb.quantising import as_tagged
-from wanwu_nb.reading import DECODER_SAMPLE
 from wanwu_nb.remembering import MEMORY, load_or_recall
 from wanwu_nb.results import LABELS
 from wanwu_nb.summary import Summary
+from wanwu_nb.tuning import WORTH_MEASURING, choose_batch_size, choose_workers
 
 from .harness import held_to_avx2
 from .ready import BATCH_SIZE, Ready
 
-BOUND_PICTURES = 64  # that the limits are measured on
+BOUND_PICTURES = {"cpu": 64, "cuda": 640}  # that the limits are measured on
 HALF = "half"  # fp16 or bf16: what "auto" takes where the machine has instructions for one
 # One line a precision and engine; which of them a machine has is decided below.
 WAYS = {
@@ -65,7 +66,9 @@ def ours(precision: str, engine: str, folder: Path, pictures: list[Path], output
     device = choose_device().value
     model = load_or_recall(output, model=str(folder), precision=precision_here(precision, device))
     image_dir = pictures[0].parent
-    batch_size = BATCH_SIZE if device == "cpu" else 0
+    batch_size = BATCH_SIZE
+    if device != "cpu":
+        batch_size = choose_batch_size(0, 0, WORTH_MEASURING, model).value
     sizes: list[int] = []  # of the batches that were run
 
     def run(count: int) -> Summary:
@@ -88,20 +91,20 @@ def ours(precision: str, engine: str, folder: Path, pictures: list[Path], output
         return summary
 
     def limit() -> dict[str, float]:
-        names = [path.name for path in pictures[:BOUND_PICTURES]]
+        names = [path.name for path in pictures[: BOUND_PICTURES[device]]]
         with as_tagged(model, output):
             return limit_of(model, image_dir, names, sizes[-1])
 
-    warm_up = partial(run, DECODER_SAMPLE)  # what is measured once in a process, decoders too, is measured here
+    warm_up = partial(run, _decoders_sample())  # what is measured once in a process, decoders too, is measured here
     return Ready(partial(run, len(pictures)), warm_up, limit)
 
 
 def make_ready(model: ResidentModel, engine: str, batch_size: int) -> None:
     """Prepare an engine even where it would not be chosen: that it is no faster is what the table is to show.
 
-    Where the batch size is measured (0), or an earlier process prepared it, `tag_folder` does.
+    Where an earlier process prepared it, `tag_folder` opens it.
     """
-    if engine == COMPILED and batch_size:
+    if engine == COMPILED:
         problem = model.compile(batch_size)
         if problem:
             raise RuntimeError(problem)
@@ -126,7 +129,11 @@ def nothing_set(folder: Path, pictures: list[Path], output: Path) -> Ready:
     model = load_or_recall(output, model=str(folder))
     image_dir = pictures[0].parent
     run = partial(tag_folder, model, image_dir, output, resume=False)
-    return Ready(partial(run, limit=len(pictures)), partial(run, limit=DECODER_SAMPLE))
+    return Ready(partial(run, limit=len(pictures)), partial(run, limit=_decoders_sample()))
+
+
+def _decoders_sample() -> int:
+    return sample_size(choose_workers(0).value)
 
 
 def limit_of(model: ResidentModel, image_dir: Path, names: list[str], batch_size: int) -> dict[str, float]:

@@ -13,6 +13,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from .ready import Ready
 from .workloads import PICTURES, USUAL, WORKLOADS, pictures
 
 DEFAULT_COUNT, QUICK_COUNT = 8, 64
+SOME_SECONDS, MOST = 3.0, 3_200
 FULL_REPEATS, REPEATS = 7, 3
 Run = dict[str, Any]  # what a child measured of a contender
 
@@ -116,10 +118,12 @@ def peak_of(contender: Contender) -> float:
 # --- in the parent ----------------------------------------------------------------------------------------------------
 
 
-def compare(workload: str, repeats: int, quick: int) -> dict[str, Any]:
-    """All contenders on one workload, interleaved: what each took, and how far it agrees with the default script."""
+def compare(workload: str, repeats: int, quick: int, names: Sequence[str] = ()) -> dict[str, Any]:
+    """All contenders on one workload, or those `names`, interleaved: what each took, and how far it agrees with the
+    default script.
+    """
     WORKLOADS[workload].folder()  # made before any clock starts
-    names = contenders_for(workload)
+    names = names or contenders_for(workload)
     runs: dict[str, list[Run]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as parent:
         caches = harness.caches(Path(parent) / "caches")
@@ -127,7 +131,7 @@ def compare(workload: str, repeats: int, quick: int) -> dict[str, Any]:
             run_child(workload, name, PICTURES, Path(parent) / name, caches)
         for repeat in range(repeats):
             for name in names:
-                count = count_for(name, repeat, quick)
+                count = count_for(name, runs[name], quick)
                 output = Path(parent) / name
                 if repeat:
                     output = Path(parent) / f"{name} {repeat}"
@@ -146,7 +150,7 @@ def contenders_for(workload: str) -> list[str]:
     return [name for name, contender in CONTENDERS.items() if contender.can_run(workload)]
 
 
-def agreements_of(names: list[str], outputs: Path) -> dict[str, dict[str, Share | None]]:
+def agreements_of(names: Sequence[str], outputs: Path) -> dict[str, dict[str, Share | None]]:
     """What each contender said of all pictures, compared: with the reference, and ours with ours in FP32."""
     (reference,) = REFERENCE
     agreements: dict[str, dict[str, Share | None]] = {name: {} for name in names}
@@ -158,13 +162,16 @@ def agreements_of(names: list[str], outputs: Path) -> dict[str, dict[str, Share 
     return agreements
 
 
-def count_for(name: str, repeat: int, quick: int) -> int:
-    """How many pictures: the default script is too slow for many; the others go once over all."""
+def count_for(name: str, earlier: Sequence[Run], quick: int) -> int:
+    """How many pictures: the default script is too slow for many; the others go once over all, then over `quick` or,
+    where those are done at once, over as many as take some seconds.
+    """
     if name == DEFAULT:
         return DEFAULT_COUNT
-    if repeat == 0:
+    if not earlier:
         return PICTURES
-    return quick
+    in_some_seconds = int(SOME_SECONDS / earlier[0]["seconds"])
+    return min(max(quick, in_some_seconds), MOST)
 
 
 def run_child(workload: str, name: str, count: int, output: Path, caches: dict[str, str]) -> Run:

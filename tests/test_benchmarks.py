@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from benchmarks import (
     choices,
     compare_trees,
     contenders,
+    decoders,
     first_picture,
     harness,
     instructions,
@@ -628,3 +630,51 @@ def test_a_folder_that_is_no_checkout_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="is no checkout whose own wanwu_nb runs there"):
         compare_trees.check_runs_its_own_code(tmp_path)
     compare_trees.check_runs_its_own_code(ROOT)
+
+
+# --- on a GPU ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_ways_of_feeding_a_gpu_run_and_are_told_apart(demo_workload, three, monkeypatch):
+    """On the CPU, which can do all of it: torchcodec's decoder for the other device takes nvJPEG's place."""
+    for name, value in {"ALONE": 3, "COUNT": 3, "REPEATS": 2}.items():
+        monkeypatch.setattr(decoders, name, value)
+    monkeypatch.setattr(decoders, "pictures", lambda count: three[:count])
+    monkeypatch.setitem(workloads.WORKLOADS, "demo", SimpleNamespace(folder=lambda: demo_workload))
+    figures = decoders.compare(["demo"])["workloads"]["demo"]
+    assert list(figures["alone"]) == list(decoders.READERS)
+    assert list(figures["runs"]) == ["CPU threads", "nvJPEG"]
+    for median, low, high in [*figures["alone"].values(), *figures["runs"].values()]:
+        assert 0 < low <= median <= high
+    assert set(figures["network"]) == {"channels_last", "contiguous"}
+
+
+def test_without_a_gpu_its_benchmarks_say_so(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit, match="no CUDA GPU is visible to torch"):
+        decoders.check_gpu()
+
+
+def test_more_pictures_than_were_drawn_are_links_to_them(three, tmp_path, monkeypatch):
+    monkeypatch.setattr(workloads, "demo_folder", lambda count: three[0].parent)
+    monkeypatch.setattr(workloads, "user_cache_path", lambda name: tmp_path)
+    drawn = sorted(three[0].parent.glob("*.jpg"))
+    many = workloads.pictures(2 * len(drawn) + 1)
+    assert len({path.name for path in many}) == 2 * len(drawn) + 1
+    assert many[len(drawn)].samefile(drawn[0])
+    assert workloads.pictures(2 * len(drawn) + 1) == many
+
+
+@pytest.mark.parametrize(
+    ("name", "earlier", "count"),
+    [
+        (contenders.DEFAULT, [], speed.DEFAULT_COUNT),
+        (contenders.DEFAULT, [{"seconds": 0.01}], speed.DEFAULT_COUNT),
+        ("ours, FP32", [], workloads.PICTURES),
+        ("ours, FP32", [{"seconds": 0.1}], 64),
+        ("ours, FP32", [{"seconds": 0.01}], 300),
+        ("ours, FP32", [{"seconds": 0.0001}], speed.MOST),
+    ],
+)
+def test_what_is_done_at_once_is_timed_over_more_pictures(name, earlier, count):
+    assert speed.count_for(name, earlier, 64) == count
