@@ -100,6 +100,7 @@ def sum_up(
         batch_size=plan.batch_size,
         engine=plan.engine,
         compiled=plan.compiled,
+        memory_format=plan.memory_format,
         decoder=plan.decoder,
         workers=plan.workers,
         round_size=plan.round_size,

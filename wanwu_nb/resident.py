@@ -29,6 +29,7 @@ from .tagger import Tagger
 
 BATCH_SIZE = 8
 ANY_SIZE = -1
+MEMORY_FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
 class ResidentModel:
@@ -165,6 +166,18 @@ class ResidentModel:
             return first_line(error)
         self.use_engine(COMPILED, run, batch_size)
         return ""
+
+    def use_memory_format(self, memory_format: str) -> None:
+        """Let weights and batches lie "channels_last" or "contiguous"; what was compiled for the other is forgotten.
+
+        >>> model.use_memory_format("contiguous")
+        """
+        wanted = MEMORY_FORMATS[memory_format]
+        if self.normalised.memory_format == wanted:
+            return
+        self.undo_compile()
+        self.normalised.memory_format = wanted
+        self.network.to(memory_format=wanted)
 
     def use_engine(self, engine: str, run: Run, batch_size: int) -> None:
         """Let what an engine prepared run the batches of this size.

@@ -1,4 +1,4 @@
-"""A plan carried out: threads decode, the resident model runs full batches, a thread writes behind it."""
+"""A plan carried out: threads decode, the resident model runs full batches, two threads decide and write behind it."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from .reading import PictureReader, read_rounds
 from .resident import ResidentModel
 from .results import OutputFolder
 from .settings import PICTURE_TIMEOUT
-from .tagged import Failed
+from .tagged import Failed, Tagged
 from .tagger import Launched, Tagger
 from .threads import ReadingThreads, heartbeat, reading_threads
 from .tuning import Plan
@@ -59,8 +59,9 @@ def run_plan(
         heartbeat(picture_timeout),
         threads(plan.workers.value, picture_timeout) as decoders,
         single_core_threads("write", 1) as writer,
+        single_core_threads("decide", 1) as decider,
     ):
-        behind = _Behind(writer, output, progress)
+        behind = _Behind(decider, writer, output, progress)
         behind.write(Launched([], None, culprits, tagger))
         for pictures in read_rounds(reader, decoders, names, round_size, rounds_ahead, output.note_in_flight):
             for launched in tagger.launch(pictures):
@@ -70,23 +71,25 @@ def run_plan(
 
 
 class _Behind:
-    """Writes batches on a thread of its own, a few behind the network and no more."""
+    """Decides and writes batches on a thread each, a few behind the network and no more."""
 
-    def __init__(self, writer: Executor, output: OutputFolder, progress: Progress):
+    def __init__(self, decider: Executor, writer: Executor, output: OutputFolder, progress: Progress):
+        self.decider = decider
         self.writer = writer
         self.output = output
         self.progress = progress
         self.unwritten: deque[Future[None]] = deque()
 
     def write(self, launched: Launched) -> None:
-        future = self.writer.submit(self._write, launched)
+        decided = self.decider.submit(launched.results)
+        future = self.writer.submit(self._write, decided)
         self.unwritten.append(future)
         if len(self.unwritten) > UNWRITTEN:
             oldest = self.unwritten.popleft()
             oldest.result()
 
-    def _write(self, launched: Launched) -> None:
-        for result in launched.results():
+    def _write(self, decided: Future[list[Tagged | Failed]]) -> None:
+        for result in decided.result():
             self.output.put(result)
         failed = len(self.output.failures)
         done = self.output.processed + failed

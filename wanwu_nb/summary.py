@@ -53,6 +53,7 @@ class Summary:
     corrected: int = field(default=0, kw_only=True)
     edited: int = field(default=0, kw_only=True)
     engine: Choice[str] = field(default=Choice("", "not noted by the version that wrote this"), kw_only=True)
+    memory_format: Choice[str] = field(default=Choice("", "not noted by the version that wrote this"), kw_only=True)
     compiled: Choice[bool]
     decoder: Choice[str]
     workers: Choice[int]

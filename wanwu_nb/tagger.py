@@ -160,8 +160,9 @@ def full_batch(images: Sequence[Tensor], batch_size: int) -> Tensor:
     missing = batch_size - len(images)
     padding = [images[-1]] * missing
     pictures = [*images, *padding]
-    if images[-1].is_cuda:
-        return torch.stack(pictures)
+    on_gpu = [image.device for image in images if image.is_cuda]  # those that it decoded
+    if on_gpu:
+        return torch.stack([picture.to(on_gpu[0]) for picture in pictures])
     return torch.from_numpy(np.stack([picture.numpy() for picture in pictures]))
 
 

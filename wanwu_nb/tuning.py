@@ -1,5 +1,5 @@
-"""How a folder is run: batch size, engine, decoder, threads, rounds; each with its reason, and with its figures
-where it was measured.
+"""How a folder is run: batch size, memory format, engine, decoder, threads, rounds; each with its reason, and with its
+figures where it was measured.
 """
 
 import math
@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 
+from .decoder_choice import choose_decoder
 from .engine_choice import choose_engine
 from .engines import BY_OPENVINO, COMPILED, EAGER, INT8
 from .errors import first_line
 from .hardware import Choice, usable_cores
+from .memory_format import CHANNELS_LAST, choose_memory_format
 from .preparing import sizes_prepared
-from .reading import CPU_THREADS, choose_decoder
+from .reading import CPU_THREADS
 from .resident import ResidentModel
 from .settings import TagSettings
 from .timing import forward_seconds
@@ -26,7 +28,7 @@ LARGEST = {"cpu": 32, "cuda": 256}  # tried; a CPU's memory is also everybody el
 WORTH_MEASURING = 1000  # pictures: fewer are done before a better size has paid for its measurement
 GAIN = 1.05  # what twice the size must bring
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
-MOST_WORKERS = 16
+MOST_WORKERS = 32  # beyond, they wait for Python's lock
 DECODED_TOGETHER = 8  # pictures a thread: with fewer, threads idle at the end of every round
 ROUNDS_AHEAD_OF_GPU = 2
 
@@ -38,6 +40,7 @@ class Plan:
     """How a run is to go. `round_size` pictures are decoded in one round, `rounds_ahead` rounds before the network."""
 
     batch_size: Choice[int]
+    memory_format: Choice[str]
     engine: Choice[str]
     decoder: Choice[str]
     workers: Choice[int]
@@ -53,6 +56,8 @@ class Plan:
         }
         if self.engine.value in BY_OPENVINO:  # torch's two are told by `compiled`
             bits["engine"] = self.engine.value
+        if self.memory_format.value != CHANNELS_LAST:
+            bits["memory_format"] = self.memory_format.value
         return bits
 
     @property
@@ -84,9 +89,11 @@ def make_plan(
     prepared = sizes_prepared(model) if settings.compile == "auto" else ()
     batch_size = choose_batch_size(settings.batch_size, size_then, count, model, prepared)
     workers = choose_workers(settings.workers)
+    memory_format = Choice(CHANNELS_LAST, "there is nothing to do")
     engine = Choice(EAGER, "there is nothing to do")
     decoder = Choice(CPU_THREADS, "there is nothing to do")
     if names:
+        memory_format = choose_memory_format(earlier, batch_size, model)
         engine = choose_engine(settings.compile, earlier, count, batch_size.value, model, say)
         if engine.value not in BY_OPENVINO:
             model.load_network()
@@ -94,11 +101,11 @@ def make_plan(
         folder = Path(settings.image_dir)
         decoder = choose_decoder(decoder_then, folder, spec, device, names, workers.value)
     round_size, rounds_ahead = choose_rounds(device, batch_size.value, workers.value)
-    return Plan(batch_size, engine, decoder, workers, round_size, rounds_ahead)
+    return Plan(batch_size, memory_format, engine, decoder, workers, round_size, rounds_ahead)
 
 
 def choose_workers(asked: int) -> Choice[int]:
-    """Returns how many threads decode: as asked, or one a core, sixteen at most.
+    """Returns how many threads decode: as asked, or one a core, 32 at most.
 
     >>> choose_workers(4).reason
     'as asked'
@@ -108,7 +115,7 @@ def choose_workers(asked: int) -> Choice[int]:
     cores = usable_cores()
     if cores <= MOST_WORKERS:
         return Choice(cores, f"{cores} cores")
-    return Choice(MOST_WORKERS, f"{cores} cores, {MOST_WORKERS} of which outrun one device")
+    return Choice(MOST_WORKERS, f"{cores} cores, and more than {MOST_WORKERS} threads would wait for one another")
 
 
 def choose_rounds(device: str, batch_size: int, threads: int) -> tuple[Choice[int], Choice[int]]:

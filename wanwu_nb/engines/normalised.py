@@ -20,6 +20,7 @@ class Normalised(nn.Module):
 
     mean: Tensor
     std: Tensor
+    memory_format = torch.channels_last  # how the batch lies
 
     def __init__(self, network: nn.Module, spec: InputSpec, dtype: torch.dtype):
         super().__init__()
@@ -31,7 +32,7 @@ class Normalised(nn.Module):
         """Returns the network's output, on its device."""
         centred = batch.float() - self.mean
         images = centred / self.std
-        in_precision = images.to(self.dtype, memory_format=torch.channels_last)
+        in_precision = images.to(self.dtype, memory_format=self.memory_format)
         output: OutputOnDevice = self.network(in_precision)
         return output
 

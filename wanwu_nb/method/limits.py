@@ -6,14 +6,13 @@ from pathlib import Path
 from time import perf_counter
 
 import pandas as pd
-import torch
 from torch import Tensor
 
+from ..decoder_choice import choose_decoder, read_alone
 from ..gpus import peak_gpu_memory
 from ..images import Picture
 from ..measure import peak_memory
-from ..process import single_core_threads
-from ..reading import PictureReader, choose_decoder
+from ..reading import PictureReader
 from ..resident import ResidentModel
 from ..tagger import full_batch
 from ..timing import forward_seconds
@@ -88,14 +87,8 @@ def _decode_alone(
     spec = model.checkpoint.spec
     decoder = choose_decoder("", folder, spec, device, names, threads)
     reader = PictureReader(folder, spec, device, decoder.value)
-    with single_core_threads("decode", threads) as pool:
-        started = perf_counter()
-        pictures = []
-        for _, future in reader.start(pool, names):
-            pictures += future.result()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize(device)
-        return perf_counter() - started, pictures
+    pictures, seconds = read_alone(reader, names, threads)
+    return seconds, pictures
 
 
 def _network_alone(model: ResidentModel, batch: Tensor, rounds: int) -> float:

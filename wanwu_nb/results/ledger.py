@@ -22,7 +22,8 @@ from .lines import read_lines
 COMPACT_ABOVE, COMPACT_TIMES = 1_000, 4  # lines; and how many times what is needed
 EARLIER = 8  # digests of a picture
 FINISHED = ("done", "gone")  # of pictures that are there, and that have left their folder
-BITS = {"batch_size": int, "compiled": bool, "decoder": str, "engine": str}  # the kinds of what a stopped run noted
+# The kinds of what a stopped run noted.
+BITS = {"batch_size": int, "compiled": bool, "decoder": str, "engine": str, "memory_format": str}
 
 Entry = dict[str, Any]
 
