@@ -4,7 +4,7 @@ BIN := .venv/bin
 RESULTS := benchmarks/results
 PHOTOGRAPHS ?=
 
-.PHONY: help tag test lab notebooks accuracy bench soak lint lock
+.PHONY: help tag test lab notebooks accuracy bench gpu soak lint lock
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,11 @@ bench: .venv/built  ## everything that the pages show, measured on this machine;
 	$(BIN)/python -m benchmarks.clock --record $(RESULTS)/clock.json
 	$(BIN)/python -m benchmarks.choices --record $(RESULTS)/choices.json
 	$(BIN)/python -m benchmarks.scaled_decoding --record $(RESULTS)/scaled_decoding.json
+	$(BIN)/python -m benchmarks.readme
+
+gpu: .venv/built  ## what only a machine with a GPU can measure, in about ten minutes; the pages' figures anew
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m benchmarks.on_gpu --record $(RESULTS)
 	$(BIN)/python -m benchmarks.readme
 
 soak: .venv/built  ## the long proofs: 10,000 damaged files, 90 kills, memory over 50,000 pictures

@@ -47,6 +47,7 @@ def pages(results: Path = RESULTS) -> dict[Path, str]:
     where_measured = {
         "first_picture": first_picture,
         "compare_trees": trees,
+        "decoders": decoders,
         "gallery": gallery,
         "int8_tags": int8_tags,
     }
@@ -215,6 +216,21 @@ def machine_as_held(record: Record) -> str:
 def share_saved(compiling: Record) -> float:
     share: float = 1 - compiling["batch_compiled"] / compiling["batch_eager"]
     return share
+
+
+def decoders(record: Record) -> str:
+    """Pictures a second on a GPU: the network alone, each way to decode alone, and whole runs."""
+    workloads = record["workloads"].values()
+    first = next(iter(workloads))
+    rows = []
+    for memory_format in first["network"]:
+        rates = [f"{figures['network'][memory_format]:,.0f}" for figures in workloads]
+        rows.append([f"the network alone, {memory_format.replace('_', ' ')}", *rates])
+    for what, called in (("alone", "decoding alone: {}"), ("runs", "**a run: {}**")):
+        for way in first[what]:
+            rates = ["{:,.0f} ({:,.0f} to {:,.0f})".format(*figures[what][way]) for figures in workloads]
+            rows.append([called.format(way), *rates])
+    return on_its_machine(table(["pictures/s", *record["workloads"]], rows), decoders=record)
 
 
 def scaled_decoding(record: Record) -> str:
