@@ -17,7 +17,7 @@ from .threads import reading_threads
 
 SAMPLE_A_THREAD = 8  # pictures that both ways to decode are tried on; with fewer, threads idle at the end
 LEAST_SAMPLE = 32
-ROUNDS_AHEAD = 2  # as in a run
+ROUND_SIZE, ROUNDS_AHEAD = 32, 2  # as in a run
 FASTER = 1.1
 LEVELS_APART = 2.0  # of 256, in the mean: two JPEG decoders round differently, and no more than that
 
@@ -77,7 +77,7 @@ def read_alone(reader: PictureReader, names: Sequence[str], threads: int) -> tup
     with reading_threads(threads, PICTURE_TIMEOUT) as pool:
         for _ in range(2):
             started = time.perf_counter()
-            rounds = list(read_rounds(reader, pool, names, LEAST_SAMPLE, ROUNDS_AHEAD))
+            rounds = list(read_rounds(reader, pool, names, ROUND_SIZE, ROUNDS_AHEAD))
             if reader.device.startswith("cuda"):
                 torch.cuda.synchronize(reader.device)
             seconds = time.perf_counter() - started

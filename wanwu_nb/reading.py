@@ -70,8 +70,8 @@ def read_rounds(
     """Yields the pictures in order, `round_size` at a time, while `pool` reads the next `rounds_ahead` rounds.
 
     With 0 ahead nothing is read meanwhile: on a CPU, decoding and the network take turns. Of the rounds ahead, the GPU
-    decodes the first, while files of the others are opened. `note` is told the names in
-    flight whenever they change, before they are read. A picture that takes too long to read comes as failed.
+    decodes the first, while files of the others are opened. `note` is told the names in flight whenever they change,
+    before they are read. A picture that takes too long to read comes as failed.
 
     >>> for pictures in read_rounds(reader, pool, names, round_size=16, rounds_ahead=0):
     ...     ...
