@@ -275,6 +275,19 @@ def test_where_only_the_first_layers_lose_they_are_spared_and_the_others_run_in_
     assert (again.precision, again.resumed) == (summary.precision, SCENES)
 
 
+def test_what_fp32_says_of_the_judges_is_asked_once_for_both_tries(small, scenes, tmp_path, monkeypatch):
+    asked = {"FP32": 0, "INT8": 0}
+    real = judging._tags
+
+    def tags(tagger, pictures):
+        asked["FP32" if isinstance(tagger.model, ResidentModel) else "INT8"] += len(pictures)
+        return real(tagger, pictures)
+
+    monkeypatch.setattr(judging, "_tags", tags)
+    tag_folder(small(Delicate()), scenes, tmp_path / "out", int8_agreement=0.6)
+    assert asked == {"FP32": 7, "INT8": 14}
+
+
 def test_no_layers_are_spared_of_a_network_that_has_few(small, scenes, tmp_path):
     """Nearly all of it would stay in FP32, and its verdict would be on FP32."""
     summary = tag_folder(small(Collapsing()), scenes, tmp_path / "out", int8_agreement=LITTLE)

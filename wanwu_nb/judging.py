@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -70,6 +70,7 @@ class Maker:
     sample: Sample
     decision: Decision
     output: OutputFolder
+    tags: dict[str, Sequence[Tag]] = field(default_factory=dict)  # FP32's of the judges, as far as they are known
 
     def make_and_judge(self, worth: Worth) -> tuple[Verdict, Quantised | None]:
         """Quantise the whole network; where too many tags change, once more without its first layers.
@@ -121,7 +122,7 @@ class Maker:
         started = time.perf_counter()
         try:
             with self._rounds(self.sample.judges) as rounds:
-                pairs = list(_pairs(rounds, self.model, made.run, self.decision))
+                pairs = list(_pairs(rounds, self.model, made.run, self.decision, self.tags))
         except ModelError as error:  # an output that cannot be meant
             raise NotMade(f"the quantised network cannot be judged ({first_line(error)})", for_good=True) from None
         seconds = time.perf_counter() - started
@@ -208,15 +209,26 @@ class _Running:
         return answers_of(self.run, batch)
 
 
-def _pairs(rounds: Iterator[list[Picture]], model: ResidentModel, run: Run, decision: Decision) -> Iterator[Pair]:
-    """The tags of FP32 and of INT8, picture by picture; in the model's own words, as the run keeps them."""
+def _pairs(
+    rounds: Iterator[list[Picture]],
+    model: ResidentModel,
+    run: Run,
+    decision: Decision,
+    known: dict[str, Sequence[Tag]],
+) -> Iterator[Pair]:
+    """The tags of FP32 and of INT8, picture by picture; in the model's own words, as the run keeps them.
+
+    Those of FP32 are `known` from then on.
+    """
     in_own_words = Decision(decision.selection, raw_floor=decision.raw_floor)
     in_fp32 = Tagger(model, in_own_words, SIZE)
     in_int8 = Tagger(_Running(model.labels, run), in_own_words, SIZE)
     for pictures in rounds:
-        of_fp32, of_int8 = _tags(in_fp32, pictures), _tags(in_int8, pictures)
-        for name, tags in of_fp32.items():
-            yield tags, of_int8.get(name, [])
+        known |= _tags(in_fp32, [picture for picture in pictures if picture.name not in known])
+        of_int8 = _tags(in_int8, pictures)
+        for picture in pictures:
+            if picture.name in known:
+                yield known[picture.name], of_int8.get(picture.name, [])
 
 
 def _tags(tagger: Tagger, pictures: Sequence[Picture]) -> dict[str, Sequence[Tag]]:
