@@ -20,6 +20,7 @@ import torch
 from PIL import ExifTags, Image
 
 from benchmarks import (
+    chart,
     choices,
     compare_trees,
     contenders,
@@ -679,3 +680,10 @@ def test_more_pictures_than_were_drawn_are_links_to_them(three, tmp_path, monkey
 )
 def test_what_is_done_at_once_is_timed_over_more_pictures(name, earlier, count):
     assert speed.count_for(name, earlier, 64) == count
+
+
+@pytest.mark.parametrize(
+    ("agreement", "label"), [(None, "11.2×"), (0.996, "11.2×"), (0.95, "11.2×"), (0.725, "11.2×, 72% agree")]
+)
+def test_a_bar_says_where_speed_was_bought_with_tags(agreement, label):
+    assert chart.label_of({"times_default": 11.17, "agreement": agreement}) == label
