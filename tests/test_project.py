@@ -80,9 +80,17 @@ def test_make_bench_renews_every_record_before_the_pages():
     for record in (ROOT / "benchmarks" / "results").glob("*.json"):
         if record.stem == "demo_accuracy":
             continue  # `make accuracy`
+        if record.stem == "decoders" or record.stem.endswith("_gpu"):
+            continue  # `make gpu`
         name = record.stem.split("_")[0] if record.stem.startswith("speed_") else record.stem
         assert f"-m benchmarks.{name} --record" in recipe, record.name
     assert recipe.splitlines()[-1].endswith("-m benchmarks.readme")
+
+
+def test_make_gpu_renews_its_records_before_the_pages():
+    recipe = MAKEFILE.split("\ngpu:")[1].split("\n\n")[0].splitlines()
+    assert recipe[-2].endswith("-m benchmarks.on_gpu --record $(RESULTS)")
+    assert recipe[-1].endswith("-m benchmarks.readme")
 
 
 @pytest.mark.parametrize("mode", [[], ["-P"]], ids=["python -m pytest", "pytest"])

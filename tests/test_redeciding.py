@@ -33,7 +33,7 @@ def without_network(monkeypatch):
     def forbid() -> None:
         monkeypatch.setattr(ResidentModel, "launch", fail)
         monkeypatch.setattr("wanwu_nb.images.read_file", fail)
-        monkeypatch.setattr("wanwu_nb.reading.read_file", fail)
+        monkeypatch.setattr("wanwu_nb.nvjpeg.read_file", fail)
 
     return forbid
 
