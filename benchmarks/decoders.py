@@ -7,7 +7,6 @@ chooses from; in turns, medians. The network alone, in both memory formats, is w
 a CUDA GPU.
 """
 
-import statistics
 import tempfile
 import time
 import zlib
@@ -25,6 +24,7 @@ from wanwu_nb.decoder_choice import read_alone
 from wanwu_nb.finding import find_images
 from wanwu_nb.hardware import Choice, usable_cores
 from wanwu_nb.images import read
+from wanwu_nb.measure import Spread
 from wanwu_nb.memory_format import CHANNELS_LAST, CONTIGUOUS
 from wanwu_nb.progress import Progress
 from wanwu_nb.reading import CPU_THREADS, NVJPEG, Opened, PictureReader
@@ -128,7 +128,7 @@ def in_turns(workload: str, what: str, ways: Mapping[str, Callable[[], float]]) 
             rates[name].append(rate())
     spreads = {}
     for name, values in rates.items():
-        spreads[name] = [statistics.median(values), min(values), max(values)]
+        spreads[name] = list(Spread.of(values))
         median, low, high = spreads[name]
         print(f"{workload} · {what} · {name}: {median:,.0f} pictures/s ({low:,.0f} to {high:,.0f})", flush=True)
     return spreads

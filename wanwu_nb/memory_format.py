@@ -5,10 +5,10 @@ from typing import Any
 
 from .errors import first_line
 from .hardware import Choice
-from .resident import ResidentModel
+from .resident import MEMORY_FORMATS, ResidentModel
 from .timing import forward_seconds
 
-CHANNELS_LAST, CONTIGUOUS = "channels_last", "contiguous"
+CHANNELS_LAST, CONTIGUOUS = MEMORY_FORMATS
 FASTER = 1.03  # what the other must bring: less is within a measurement's spread
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from .decoder_choice import choose_decoder
+from .decoder_choice import ROUNDS_AHEAD, choose_decoder
 from .engine_choice import choose_engine
 from .engines import BY_OPENVINO, COMPILED, EAGER, INT8
 from .errors import first_line
@@ -30,7 +30,6 @@ GAIN = 1.05  # what twice the size must bring
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
 MOST_WORKERS = 32  # beyond, they wait for Python's lock
 DECODED_TOGETHER = 8  # pictures a thread: with fewer, threads idle at the end of every round
-ROUNDS_AHEAD_OF_GPU = 2
 
 Say = Callable[[str], None]
 
@@ -125,7 +124,7 @@ def choose_rounds(device: str, batch_size: int, threads: int) -> tuple[Choice[in
     [16, 0]
     """
     if device != "cpu":
-        ahead = Choice(ROUNDS_AHEAD_OF_GPU, "decoding runs two batches ahead of the device")
+        ahead = Choice(ROUNDS_AHEAD, "decoding runs two batches ahead of the device")
         return Choice(batch_size, "a round is a batch"), ahead
     batches = math.ceil(DECODED_TOGETHER * threads / batch_size)
     size = Choice(batches * batch_size, f"whole batches, about {DECODED_TOGETHER} pictures a thread")
