@@ -9,6 +9,7 @@ from wanwu_nb.hardware import Choice
 from wanwu_nb.memory_format import CHANNELS_LAST, CONTIGUOUS, choose_memory_format
 
 MEASURED = Choice(32, "measured", {"pictures_per_second": {"32": 900.0}})
+MANY = 3_200  # a hundred batches
 
 
 @pytest.fixture
@@ -43,12 +44,12 @@ def taking(seconds):
         (0.5, CONTIGUOUS, "2.00 times as fast as channels last"),
         (0.99, CHANNELS_LAST, "contiguous is 1.01 times as fast"),
         (2.0, CHANNELS_LAST, "contiguous is 0.50 times as fast"),
-        (torch.OutOfMemoryError("CUDA out of memory"), CHANNELS_LAST, "contiguous failed: CUDA out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), CHANNELS_LAST, "measuring failed: CUDA out of memory"),
     ],
 )
 def test_the_faster_is_taken_and_the_model_left_in_it(on_gpu, monkeypatch, contiguous, chosen, reason):
     monkeypatch.setattr(memory_format, "forward_seconds", taking({CHANNELS_LAST: 1.0, CONTIGUOUS: contiguous}))
-    choice = choose_memory_format({}, MEASURED, on_gpu)
+    choice = choose_memory_format({}, MANY, MEASURED, on_gpu)
     assert (choice.value, choice.reason) == (chosen, reason)
     is_contiguous = on_gpu.normalised.memory_format == torch.contiguous_format
     assert is_contiguous == (chosen == CONTIGUOUS)
@@ -61,20 +62,24 @@ BEFORE = {"batch_size": 8}
     ("earlier", "kept"), [(BEFORE, CHANNELS_LAST), (BEFORE | {"memory_format": CONTIGUOUS}, CONTIGUOUS)]
 )
 def test_a_run_that_goes_on_keeps_to_what_the_stopped_one_had(on_gpu, earlier, kept):
-    choice = choose_memory_format(earlier, MEASURED, on_gpu)
+    choice = choose_memory_format(earlier, MANY, MEASURED, on_gpu)
     assert (choice.value, choice.reason) == (kept, "as the run that was stopped")
 
 
-def test_few_pictures_are_run_without_measuring(on_gpu, monkeypatch):
-    monkeypatch.setattr(memory_format, "forward_seconds", None)
-    assert choose_memory_format({}, Choice(8, "as asked"), on_gpu).value == CHANNELS_LAST
+@pytest.mark.parametrize("seconds", [0.01, 0.29])
+def test_where_the_network_is_soon_done_the_other_is_not_tried(on_gpu, monkeypatch, seconds):
+    untried = AssertionError("contiguous was run")
+    monkeypatch.setattr(memory_format, "forward_seconds", taking({CHANNELS_LAST: seconds, CONTIGUOUS: untried}))
+    choice = choose_memory_format({}, MANY, MEASURED, on_gpu)
+    assert choice.value == CHANNELS_LAST
+    assert choice.reason.endswith(f"for {100 * seconds:.0f} s, measuring does not pay")
 
 
 def test_on_a_cpu_nothing_is_touched(monkeypatch):
     class Recalled:
         device = Choice("cpu", "for the test")
 
-    choice = choose_memory_format({}, MEASURED, Recalled())
+    choice = choose_memory_format({}, MANY, MEASURED, Recalled())
     assert choice.value == CHANNELS_LAST
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -42,6 +43,22 @@ def test_no_size_above_the_largest_is_tried(model, monkeypatch):
     assert choice.reason == "measured: larger than 32 was not tried"
 
 
+def test_a_size_is_not_tried_where_that_costs_more_than_it_can_save(model, monkeypatch):
+    """As of networks that a GPU takes seconds to run for the first time: here half a second, each size."""
+    clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+
+    def forward_seconds(_, size):
+        clock.now += 0.5
+        return 0.01
+
+    monkeypatch.setattr(tuning, "time", clock)
+    monkeypatch.setattr(tuning, "forward_seconds", forward_seconds)
+    few = choose_batch_size(0, 0, WORTH_MEASURING, model)  # 2.5 s at the first size, 1.25 s at the second
+    assert few.value == 16
+    assert few.reason == "measured: trying 32 would cost more than it could save"
+    assert choose_batch_size(0, 0, 10 * WORTH_MEASURING, model).value == 32
+
+
 @pytest.mark.parametrize(("limit", "size"), [(8, 8), (2, 2)])
 def test_the_batch_size_stays_where_memory_holds(tmp_path, monkeypatch, limit, size):
     resident = tagger(Limited(Convolutions(), limit), tmp_path)
@@ -61,9 +78,10 @@ def test_on_a_cpu_rounds_are_whole_batches_and_keep_every_thread_busy(batch_size
     assert "take turns on the CPU" in rounds_ahead.reason
 
 
-def test_on_a_gpu_a_round_is_a_batch_and_two_are_read_ahead():
-    round_size, rounds_ahead = choose_rounds("cuda", 8, 16)
-    assert (round_size.value, rounds_ahead.value) == (8, 2)
+@pytest.mark.parametrize(("batch_size", "together"), [(1, 32), (8, 32), (24, 48), (32, 32), (128, 128)])
+def test_on_a_gpu_rounds_are_whole_batches_that_fill_its_decoder_and_two_are_read_ahead(batch_size, together):
+    round_size, rounds_ahead = choose_rounds("cuda", batch_size, 16)
+    assert (round_size.value, rounds_ahead.value) == (together, 2)
 
 
 def test_what_nobody_measured_is_no_measurement():

@@ -3,6 +3,7 @@ figures where it was measured.
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .decoder_choice import ROUNDS_AHEAD, choose_decoder
+from .decoder_choice import ROUND_SIZE, ROUNDS_AHEAD, choose_decoder
 from .engine_choice import choose_engine
 from .engines import BY_OPENVINO, COMPILED, EAGER, INT8
 from .errors import first_line
@@ -27,6 +28,7 @@ CPU_START = 4
 LARGEST = {"cpu": 32, "cuda": 256}  # tried; a CPU's memory is also everybody else's
 WORTH_MEASURING = 1000  # pictures: fewer are done before a better size has paid for its measurement
 GAIN = 1.05  # what twice the size must bring
+SAVED_AT_MOST = 0.5  # of the network's time: twice the size costs as much as one, at best
 FREE_SHARE = 0.85  # of the free GPU memory, that a batch may take
 MOST_WORKERS = 32  # beyond, they wait for Python's lock
 DECODED_TOGETHER = 8  # pictures a thread: with fewer, threads idle at the end of every round
@@ -92,7 +94,7 @@ def make_plan(
     engine = Choice(EAGER, "there is nothing to do")
     decoder = Choice(CPU_THREADS, "there is nothing to do")
     if names:
-        memory_format = choose_memory_format(earlier, batch_size, model)
+        memory_format = choose_memory_format(earlier, count, batch_size, model)
         engine = choose_engine(settings.compile, earlier, count, batch_size.value, model, say)
         if engine.value not in BY_OPENVINO:
             model.load_network()
@@ -124,8 +126,9 @@ def choose_rounds(device: str, batch_size: int, threads: int) -> tuple[Choice[in
     [16, 0]
     """
     if device != "cpu":
-        ahead = Choice(ROUNDS_AHEAD, "decoding runs two batches ahead of the device")
-        return Choice(batch_size, "a round is a batch"), ahead
+        batches = math.ceil(ROUND_SIZE / batch_size)
+        size = Choice(batches * batch_size, f"whole batches, at least {ROUND_SIZE} pictures for a decoder on the GPU")
+        return size, Choice(ROUNDS_AHEAD, "decoding runs two rounds ahead of the device")
     batches = math.ceil(DECODED_TOGETHER * threads / batch_size)
     size = Choice(batches * batch_size, f"whole batches, about {DECODED_TOGETHER} pictures a thread")
     ahead = Choice(0, "decoding and the network take turns on the CPU: each has all cores")
@@ -152,7 +155,7 @@ def choose_batch_size(
         return Choice(prepared[0], "an engine was prepared for it")
     start = _size_to_start_with(model.device.value)
     if pictures >= WORTH_MEASURING:
-        return _measure_sizes(model, start.value)
+        return _measure_sizes(model, start.value, pictures)
     reason = f"{start.reason}; under {WORTH_MEASURING:,} pictures, measuring does not pay"
     return Choice(start.value, reason)
 
@@ -167,8 +170,10 @@ def _size_to_start_with(device: str) -> Choice[int]:
     return Choice(largest, f"{largest} for {gigabytes:.0f} GB of GPU memory")
 
 
-def _measure_sizes(model: ResidentModel, start: int) -> Choice[int]:
-    """Double the size while it brings 5 % and the memory holds. `measured` is the curve: size → pictures a second."""
+def _measure_sizes(model: ResidentModel, start: int, pictures: int) -> Choice[int]:
+    """Double the size while it brings 5 %, the memory holds, and the next try costs less than it can save: some
+    networks take seconds to run a size for the first time. `measured` is the curve: size → pictures a second.
+    """
     device = model.device.value
     largest = _largest_size(device)
     rates: dict[int, float] = {}
@@ -176,11 +181,13 @@ def _measure_sizes(model: ResidentModel, start: int) -> Choice[int]:
     size = start
     reason = f"larger than {largest} was not tried"
     while size <= largest:
+        started = time.perf_counter()
         try:
             rate = size / forward_seconds(model, size)
         except (RuntimeError, MemoryError) as error:
             reason = f"{size} failed: {first_line(error)}"
             break
+        cost = time.perf_counter() - started
         rates[size] = round(rate, 2)
         if best in rates and rate < GAIN * rates[best]:
             reason = f"{size} is less than {GAIN - 1:.0%} faster"
@@ -191,6 +198,9 @@ def _measure_sizes(model: ResidentModel, start: int) -> Choice[int]:
             break
         best = size
         size *= 2
+        if cost > SAVED_AT_MOST * pictures / rate:
+            reason = f"trying {size} would cost more than it could save"
+            break
     curve = {str(tried): rate for tried, rate in rates.items()}
     return Choice(best, f"measured: {reason}", {"pictures_per_second": curve})
 

@@ -33,6 +33,8 @@ def demo_folder(count: int = 24) -> Path:
 
 def _draw(folder: Path, count: int) -> None:
     """Draw in a folder beside it and move that into place: nobody meets a half-drawn one."""
+    from ..hardware import usable_cores  # it imports torch, which the processes that draw need not
+
     try:
         from .scenes import draw_folder
     except ModuleNotFoundError as error:
@@ -43,7 +45,7 @@ def _draw(folder: Path, count: int) -> None:
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="drawing-"))
     with Progress(count, resumed=0) as progress:
         progress.say("demo pictures are drawn, once for all runs")
-        draw_folder(unfinished, count, tell=lambda done: progress.update(done, failed=0))
+        draw_folder(unfinished, count, processes=usable_cores(), tell=lambda done: progress.update(done, failed=0))
     try:
         os.rename(unfinished, folder)
     except OSError:  # another process was first
