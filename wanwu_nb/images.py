@@ -5,10 +5,12 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
-from .decoding import DEFAULT_LIMITS, Limits, UnreadableImage, decode_content, read_file, reason_of
+from .decoding import DEFAULT_LIMITS, Limits, UnreadableImage, decode, decode_content, read_file, reason_of
 from .fitting import InputSpec, Placement, fit
+from .paths import local_path
 from .versions import FileVersion, version_of
 
 
@@ -61,3 +63,15 @@ def read(folder: str | Path, spec: InputSpec, name: str, limits: Limits = DEFAUL
     except Exception as error:  # of fitting
         return Picture(name, version, stage="decode", reason=reason_of(error))
     return Picture(name, version, image, placement, damaged=decoded.damaged)
+
+
+def fit_now(picture: str | Path | Image.Image, spec: InputSpec) -> Picture:
+    """Returns a picture of no run: a path, or one in memory, fitted to the input. Raises UnreadableImage.
+
+    >>> fit_now("photo.jpg", model.checkpoint.spec).image.shape
+    torch.Size([3, 640, 640])
+    """
+    if not isinstance(picture, Image.Image):
+        picture = local_path(picture)
+    image, placement = fit(decode(picture), spec)
+    return Picture("", None, image, placement)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,13 @@ from . import process
 from .checkpoints import Checkpoint, open_checkpoint
 from .collector import collector_paused
 from .deciding import Decision
-from .decoding import decode
+from .describing import as_line, as_table
 from .detecting import RawOutput, pack, unpack
 from .detections import Detections, Selection
 from .engines import COMPILED, EAGER, Normalised, Run, compiled
 from .errors import ModelError, first_line
-from .fitting import fit
 from .hardware import DTYPES, Choice, choose_device, choose_precision
-from .images import Picture
-from .paths import local_path
+from .images import fit_now
 from .settings import CONF_THRESHOLD, NMS_IOU, TOP_K, ModelSettings, check_settings
 from .tagged import Failed
 from .tagger import Tagger
@@ -240,21 +237,13 @@ class ResidentModel:
         tagger = Tagger(self, Decision(selection), size)
         detections = []
         for start in range(0, len(pictures), size):
-            fitted = [self._fitted(picture) for picture in pictures[start : start + size]]
+            fitted = [fit_now(picture, self.checkpoint.spec) for picture in pictures[start : start + size]]
             for launched in tagger.launch(fitted):
                 for result in launched.results():
                     if isinstance(result, Failed):
                         raise ModelError(result.reason)
                     detections.append(result.detections)
         return detections
-
-    def _fitted(self, picture: str | Path | Image.Image) -> Picture:
-        spec = self.checkpoint.spec
-        if not isinstance(picture, Image.Image):
-            picture = local_path(picture)
-        decoded = decode(picture)
-        image, placement = fit(decoded, spec)
-        return Picture("", None, image, placement)
 
     def record(self) -> dict[str, Any]:
         """Returns what stands of the model in summary.json: numbers as numbers."""
@@ -271,31 +260,8 @@ class ResidentModel:
             "fingerprint": checkpoint.fingerprint,
         }
 
-    def _words(self) -> dict[str, str]:
-        """What stands on the screen."""
-        record, spec = self.record(), self.checkpoint.spec
-        megabytes = record["bytes"] / 1e6
-        return {
-            "name": self.checkpoint.name,
-            "kind": self.checkpoint.kind,
-            "classes": f"{record['classes']:,}",
-            "input": f"{spec.width} x {spec.height}, {spec.fit}",
-            "device": f"{self.device.value} ({self.device.reason})",
-            "precision": f"{self.precision.value} ({self.precision.reason})",
-            "parameters": f"{record['parameters']:,} ({megabytes:,.1f} MB)",
-            "loaded in": f"{self.load_seconds:.2f} s",
-            "fingerprint": record["fingerprint"],
-        }
-
     def __repr__(self) -> str:
-        words = []
-        for name, value in self._words().items():
-            words.append(f"{name}: {value}")
-        text = ", ".join(words)
-        return f"ResidentModel({text})"
+        return f"ResidentModel({as_line(self)})"
 
     def _repr_html_(self) -> str:
-        rows = ""
-        for name, value in self._words().items():
-            rows += f"<tr><th>{name}</th><td>{escape(value)}</td></tr>"
-        return f"<table>{rows}</table>"
+        return as_table(self)

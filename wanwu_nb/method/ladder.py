@@ -18,7 +18,7 @@ from ..settings import INT8, SpeedUpSettings
 from . import verdict
 from .job import Job, job_of, why_no_int8
 from .limits import batch_size_curve, seconds_of
-from .steps import DEFAULT, LOWER, STEPS, Step
+from .steps import DEFAULT, LOWER, STEPS, Step, steps_before, steps_between
 from .trial import Row, attempt, in_own_process
 from .verdict import TagsChanged as TagsChanged
 
@@ -120,7 +120,7 @@ class Ladder:
 
     def fastest_before(self, name: str) -> Row | None:
         """Returns what a step builds on: the fastest of those before it, since one that lost does not stay."""
-        before = _steps_before(name)
+        before = steps_before(name)
         rows = [self.row(step.name) for step in before]
         return verdict.fastest(rows)
 
@@ -148,7 +148,7 @@ class Ladder:
     def precision_rows(self) -> list[Row]:
         """Returns the rows of the step before lower precision and of the one in it; of other precisions below FP32 that
         the device runs, too."""
-        *_, full = _steps_before(LOWER.name)
+        *_, full = steps_before(LOWER.name)
         rows = [self.row(full.name), self.row(LOWER.name)]
         if rows[-1].reason:
             return rows
@@ -225,7 +225,7 @@ class Ladder:
     def _predicted_gain(self, name: str, base: Row) -> float:
         """How many times as fast as `base`, going by its stages. Steps between that were left out are part of it."""
         stages = base.stages
-        for step in _steps_between(base.step, name):
+        for step in steps_between(base.step, name):
             if step.name == name or self._was_left_out(step):
                 stages = step.expects(stages, self.job.batch_size, self.job.device)
         before = seconds_of(base.stages, self.job.device)
@@ -236,20 +236,6 @@ class Ladder:
         wanted = step.name in self.steps
         has_row = step.name in self.rows
         return not (wanted and has_row)
-
-
-def _steps_before(name: str) -> list[Step]:
-    steps = list(STEPS.values())
-    position = steps.index(STEPS[name])
-    return steps[:position]
-
-
-def _steps_between(first: str, last: str) -> list[Step]:
-    """The steps after `first`, up to `last`."""
-    steps = list(STEPS.values())
-    start = steps.index(STEPS[first])
-    stop = steps.index(STEPS[last])
-    return steps[start + 1 : stop + 1]
 
 
 def _chosen(steps: str) -> list[str]:

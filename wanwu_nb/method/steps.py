@@ -178,6 +178,24 @@ DEFAULT = _ALL[0]  # what the others are compared with
 LOWER = STEPS["lower precision"]
 
 
+def steps_before(name: str) -> list[Step]:
+    """Returns the steps before one, in order.
+
+    >>> [step.name for step in steps_before("batched")]
+    ['default', 'resident']
+    """
+    return list(_ALL[: _ALL.index(STEPS[name])])
+
+
+def steps_between(first: str, last: str) -> list[Step]:
+    """Returns the steps after `first`, up to `last`.
+
+    >>> [step.name for step in steps_between("default", "batched")]
+    ['resident', 'batched']
+    """
+    return list(_ALL[_ALL.index(STEPS[first]) + 1 : _ALL.index(STEPS[last]) + 1])
+
+
 def forecast(stages: Stages, batch_size: int, device: str) -> pd.DataFrame:
     """What measurements will be held against: every step on top of the one before, if each does all it claims.
 

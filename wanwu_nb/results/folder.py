@@ -22,7 +22,7 @@ from .failures import failures_table
 from .file_systems import Names, one_sentence
 from .in_flight import InFlight
 from .jsons import to_json
-from .ledger import FINISHED, compact, read_ledger
+from .ledger import FINISHED, compact, done_line, failed_line, read_ledger
 from .lines import LineFile
 from .locking import FolderLock
 from .occurrences import Occurrences
@@ -242,32 +242,19 @@ class OutputFolder:
         reason = self._place.put_json(tagged.image, content)
         if reason:
             return Failed(tagged.image, tagged.version, "write", reason)
-        counts = Counter(tagged.detections.names)
-        line = _line(tagged, key, "done")
-        line["objects"] = counts
-        line["invalid"] = tagged.invalid
-        line["bytes"] = len(content)
-        line["written"] = self._place.written
-        line["json"] = digest
-        if tagged.damaged:
-            line["damaged"] = True
+        line = done_line(tagged, key, len(content), self._place.written, digest)
         self._ledger.note(self._with_content(line))
         self.processed += 1
         self.invalid += tagged.invalid
         self.damaged += tagged.damaged
-        self.labels.update(counts)
+        self.labels.update(line["objects"])
         return tagged
 
     def _fail(self, failed: Failed) -> None:
         """The result of an earlier version of the picture goes away."""
         self._place.remove_json(failed.image)
         self.failures[failed.image] = failed.reason
-        line = _line(failed, self.key, "failed")
-        line["stage"] = failed.stage
-        line["reason"] = failed.reason
-        if failed.ended_process:
-            line["ended_process"] = True
-        self._ledger.note(line)
+        self._ledger.note(failed_line(failed, self.key))
 
     def _with_content(self, line: dict[str, Any]) -> dict[str, Any]:
         if line["image"] in self._contents:
@@ -296,11 +283,3 @@ class OutputFolder:
         """Take a sub-folder that a run wrote away, where there is one."""
         with one_sentence(self.folder):
             self._place.remove_folder(name)
-
-
-def _line(result: Tagged | Failed, key: str, status: str) -> dict[str, Any]:
-    """The ledger's line of a picture, as far as all have it."""
-    version = result.version
-    size = version.size if version else None
-    mtime = version.mtime_ns if version else None
-    return {"image": result.image, "size": size, "mtime": mtime, "key": key, "status": status}

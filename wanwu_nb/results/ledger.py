@@ -11,13 +11,17 @@
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .jsons import to_json
 from .lines import read_lines
+
+if TYPE_CHECKING:
+    from ..tagged import Failed, Tagged
 
 COMPACT_ABOVE, COMPACT_TIMES = 1_000, 4  # lines; and how many times what is needed
 EARLIER = 8  # digests of a picture
@@ -60,6 +64,40 @@ class Contents:
             yield self.entries[image]
         if self.image_dir != place:
             yield {"image_dir": self.image_dir}
+
+
+def done_line(tagged: "Tagged", key: str, size: int, written: int, digest: str) -> Entry:
+    """Returns the line of a picture whose JSON, of so many bytes, is in place since `written`.
+
+    >>> done_line(tagged, key, 812, 1764150000000000000, "44136fa355b3678a")["status"]
+    'done'
+    """
+    line = _line_of(tagged, key, "done")
+    line |= {"objects": Counter(tagged.detections.names), "invalid": tagged.invalid}
+    line |= {"bytes": size, "written": written, "json": digest}
+    if tagged.damaged:
+        line["damaged"] = True
+    return line
+
+
+def failed_line(failed: "Failed", key: str) -> Entry:
+    """Returns the line of a picture that failed.
+
+    >>> failed_line(failed, key)["reason"]
+    'not a picture'
+    """
+    line = _line_of(failed, key, "failed") | {"stage": failed.stage, "reason": failed.reason}
+    if failed.ended_process:
+        line["ended_process"] = True
+    return line
+
+
+def _line_of(result: "Tagged | Failed", key: str, status: str) -> Entry:
+    """As far as all have it."""
+    version = result.version
+    size = version.size if version else None
+    mtime = version.mtime_ns if version else None
+    return {"image": result.image, "size": size, "mtime": mtime, "key": key, "status": status}
 
 
 def read_ledger(path: Path) -> Contents:
