@@ -3,7 +3,8 @@
     python -m benchmarks.choices [--record benchmarks/results/choices.json]
 
 One process a measurement, the variants interleaved, medians. "ours" is the loop as it is, eager; every other variant
-undoes one choice. Compiling is timed with an empty cache and then again with what the first left there.
+undoes one choice. Compiling is timed with an empty cache and then again with what the first left there; making and
+judging INT8, held to AVX2: where there are instructions for half precision, nobody makes it unasked.
 """
 
 import statistics
@@ -15,17 +16,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wanwu_nb import ResidentModel
+from wanwu_nb import ResidentModel, tag_folder
 from wanwu_nb.deciding import Decision
 from wanwu_nb.detections import Selection
 from wanwu_nb.finding import find_images
 from wanwu_nb.hardware import Choice
+from wanwu_nb.judging import SIZE
+from wanwu_nb.preparing import choose_openvino
 from wanwu_nb.process import INDUCTOR_CACHE, KEEP_FREED_MEMORY
 from wanwu_nb.progress import Progress
+from wanwu_nb.quantising import as_tagged
 from wanwu_nb.results import OutputFolder, run_key
 from wanwu_nb.running import Threads, run_plan
 from wanwu_nb.settings import TagSettings
 from wanwu_nb.threads import reading_threads
+from wanwu_nb.timing import forward_seconds
 from wanwu_nb.tuning import Plan, make_plan
 
 from . import harness
@@ -57,7 +62,8 @@ VARIANTS = {
     "decoding runs ahead, on the same cores": Variant(plan=AHEAD),
     "decoding threads with a team of torch threads each": Variant(threads=threads_with_teams),
 }
-COMPILING = "compiling"
+COMPILING, INT8 = "compiling", "INT8"
+MANY = 100_000  # pictures: whatever can be prepared pays
 
 
 def main() -> None:
@@ -82,7 +88,10 @@ def compare(workload: str) -> dict[str, Any]:
         medians[name] = statistics.median(milliseconds)
         low, high = min(milliseconds), max(milliseconds)
         print(f"{workload} · {name}: {medians[name]:.1f} ms a picture ({low:.1f} to {high:.1f})")
-    return {"ms_a_picture": medians, "runs": runs, "compiling": compile_twice(workload)}
+    compiling = compile_twice(workload)
+    int8 = run_child(workload, INT8, harness.HELD_TO_AVX2)
+    print(f"{workload} · INT8: {int8}", flush=True)
+    return {"ms_a_picture": medians, "runs": runs, "compiling": compiling, "int8": int8}
 
 
 def compile_twice(workload: str) -> dict[str, Any]:
@@ -100,7 +109,9 @@ def run_child(workload: str, what: str, variables: Mapping[str, str]) -> Any:
 
 
 def measure(workload: str, what: str) -> Any:
-    """In a child process: milliseconds a picture of a variant, or what compiling measured."""
+    """In a child process: milliseconds a picture of a variant, or what compiling or INT8 measured."""
+    if what == INT8:
+        return measure_int8(str(WORKLOADS[workload].folder()))
     model = ResidentModel.load(str(WORKLOADS[workload].folder()))
     image_dir = pictures(COUNT)[0].parent
     names = find_images(image_dir, COUNT)
@@ -110,6 +121,25 @@ def measure(workload: str, what: str) -> Any:
         run(model, image_dir, names, Path(parent) / "warm up", VARIANTS[what])
         seconds = run(model, image_dir, names, Path(parent) / "measured", VARIANTS[what])
     return 1000 * seconds / len(names)
+
+
+def measure_int8(folder: str) -> dict[str, float]:
+    """What `quantising` weighs before it makes INT8 unasked: seconds to make it, and to judge it by a picture, in
+    forwards of FP32 as it would run; the share of a forward that INT8 saves.
+    """
+    model = ResidentModel.load(folder, precision="int8")
+    choose_openvino(MANY, SIZE, model, print)
+    fp32 = forward_seconds(model, SIZE) / SIZE
+    with tempfile.TemporaryDirectory() as output:
+        summary = tag_folder(model, pictures()[0].parent, output, limit=SIZE, int8_agreement=0)
+        with as_tagged(model, Path(output)):
+            int8 = forward_seconds(model, SIZE) / SIZE
+    figures = summary.precision.measured or {}
+    return {
+        "quantising": figures["quantising"],
+        "judging_in_forwards": figures["judging"] / figures["judged"] / fp32,
+        "saved": 1 - int8 / fp32,
+    }
 
 
 def run(model: ResidentModel, image_dir: Path, names: list[str], output_dir: Path, variant: Variant) -> float:

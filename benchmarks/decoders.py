@@ -38,7 +38,7 @@ from . import harness
 from .scaled_decoding import read_scaled
 from .workloads import USUAL, WORKLOADS, pictures
 
-ALONE, COUNT, REPEATS = 640, 1_600, 3  # pictures that are decoded, and that are tagged
+ALONE, COUNT, REPEATS = 640, 3_200, 3  # pictures that are decoded, and that are tagged
 IN_FIVE = 4  # of five pictures, those that the GPU decodes where both share them
 Figures = dict[str, Any]
 

@@ -14,12 +14,13 @@ from wanwu_nb.quantising import as_tagged
 from wanwu_nb.remembering import MEMORY, load_or_recall
 from wanwu_nb.results import LABELS
 from wanwu_nb.summary import Summary
-from wanwu_nb.tuning import WORTH_MEASURING, choose_batch_size, choose_workers
+from wanwu_nb.tuning import choose_batch_size, choose_workers
 
 from .harness import held_to_avx2
 from .ready import BATCH_SIZE, Ready
 
 BOUND_PICTURES = {"cpu": 64, "cuda": 640}  # that the limits are measured on
+LARGE_FOLDER = 10_000  # pictures that a GPU's batch size is chosen for: choosing it is not timed
 HALF = "half"  # fp16 or bf16: what "auto" takes where the machine has instructions for one
 # One line a precision and engine; which of them a machine has is decided below.
 WAYS = {
@@ -68,7 +69,7 @@ def ours(precision: str, engine: str, folder: Path, pictures: list[Path], output
     image_dir = pictures[0].parent
     batch_size = BATCH_SIZE
     if device != "cpu":
-        batch_size = choose_batch_size(0, 0, WORTH_MEASURING, model).value
+        batch_size = choose_batch_size(0, 0, LARGE_FOLDER, model).value
     sizes: list[int] = []  # of the batches that were run
 
     def run(count: int) -> Summary:

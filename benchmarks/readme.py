@@ -133,7 +133,7 @@ def memory_and_cold_start(memory: Record, cold_start: Record) -> str:
 
 
 def choices(record: Record) -> str:
-    """What a picture takes with and without each choice, eager; and what compiling costs and brings."""
+    """What a picture takes with and without each choice, eager; what compiling and INT8 cost and bring."""
     workloads = record["workloads"]
     variants = next(iter(workloads.values()))["ms_a_picture"]
     rows = []
@@ -145,6 +145,11 @@ def choices(record: Record) -> str:
         rows.append([f"compiling takes, with {cache} cache", *seconds])
     saved = [f"{share_saved(figures['compiling']['cold']):.0%}" for figures in workloads.values()]
     rows.append(["and saves of the network's time", *saved])
+    int8 = [figures["int8"] for figures in workloads.values()]
+    rows.append(["making INT8 takes, held to AVX2", *[f"{each['quantising']:.0f} s" for each in int8]])
+    judging = [f"{each['judging_in_forwards']:.2f}" for each in int8]
+    rows.append(["judging it by a picture takes, in forwards of FP32", *judging])
+    rows.append(["and INT8 saves of the network's time", *[f"{each['saved']:.0%}" for each in int8]])
     return on_its_machine(table(["ms a picture", *workloads], rows), choices=record)
 
 
