@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RESULTS := benchmarks/results
+# Folders that `make bench` measures too, where they are named: photographs, and large ones.
 PHOTOGRAPHS ?=
+LARGE ?=
 
 .PHONY: help tag test lab notebooks accuracy bench gpu soak lint lock
 
@@ -46,7 +48,7 @@ bench: .venv/built  ## everything that the pages show, measured on this machine;
 	$(BIN)/python -m benchmarks.cold_start --record $(RESULTS)/cold_start.json
 	$(BIN)/python -m benchmarks.clock --record $(RESULTS)/clock.json
 	$(BIN)/python -m benchmarks.choices --record $(RESULTS)/choices.json
-	$(BIN)/python -m benchmarks.scaled_decoding --record $(RESULTS)/scaled_decoding.json
+	$(BIN)/python -m benchmarks.scaled_decoding --record $(RESULTS)/scaled_decoding.json $(if $(LARGE),--photographs "$(LARGE)")
 	$(BIN)/python -m benchmarks.readme
 
 gpu: .venv/built  ## what only a machine with a GPU can measure, in about ten minutes; the pages' figures anew

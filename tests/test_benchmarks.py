@@ -427,16 +427,24 @@ def test_workloads_of_another_edition_are_not_opened(tmp_path, monkeypatch):
 # --- scaled decoding --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_scaled_decoding_gives_the_same_input_and_the_photos_own_size(orientation, tmp_path):
+def test_scaled_decoding_gives_the_same_input_and_the_photos_own_size(orientation, times, tmp_path):
     ramp = np.add.outer(np.arange(800), np.arange(1200)) * 255 // 2000
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     Image.fromarray(ramp.astype(np.uint8)).convert("RGB").save(tmp_path / "a.jpg", exif=exif)
     spec = InputSpec(160, 160, "letterbox", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    full, scaled = read(tmp_path, spec, "a.jpg"), scaled_decoding.read_scaled(tmp_path, spec, "a.jpg")
+    full, scaled = read(tmp_path, spec, "a.jpg"), scaled_decoding.read_scaled(tmp_path, spec, "a.jpg", times)
     assert scaled.placement == full.placement
     assert (scaled.image.int() - full.image.int()).abs().float().mean() < 2
+
+
+def test_scaled_decoding_compares_photographs_that_are_large_enough(tmp_path, photograph):
+    photograph.resize((1620, 1080)).save(tmp_path / "large.jpg")
+    photograph.resize((1620, 1080)).save(tmp_path / "large.png")
+    photograph.save(tmp_path / "small.jpg")
+    assert scaled_decoding.large(tmp_path) == [tmp_path / "large.jpg"]
 
 
 def test_scaled_decoding_tags_with_the_packages_tagger(model, three, monkeypatch):
