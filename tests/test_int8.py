@@ -16,12 +16,12 @@ from conftest import SCENES, contents
 from small_networks import Colours, tagger
 from torch import nn
 
-from wanwu_nb import ResidentModel, judging, quantising, tag_folder
+from wanwu_nb import ResidentModel, int8_worth, judging, quantising, tag_folder
 from wanwu_nb.agreement import Share
 from wanwu_nb.engines import EAGER, INT8, OPENVINO, cache, openvino_cpu, openvino_int8
 from wanwu_nb.errors import SettingsError
 from wanwu_nb.finding import Listing
-from wanwu_nb.hardware import Choice
+from wanwu_nb.hardware import Choice, int8_outruns_half
 from wanwu_nb.int8_folder import FOLDER, read_verdict
 from wanwu_nb.int8_sample import Sample
 from wanwu_nb.preparing import prepare
@@ -395,11 +395,11 @@ def test_neither_side_tags_anything(small, scenes, tmp_path, monkeypatch):
 def worthwhile(monkeypatch) -> None:
     """So few pictures are enough, and INT8 pays."""
     monkeypatch.setattr(quantising, "FEWEST_UNASKED", SCENES)
-    monkeypatch.setattr(quantising, "forward_seconds", lambda model, size: 1000.0)
-    monkeypatch.setattr(quantising, "QUANTISING", 0.0)
-    monkeypatch.setattr(quantising, "JUDGING", 0.0)
-    monkeypatch.setattr(quantising, "seconds_in_turn", lambda *_: (1.0, 0.0))
-    monkeypatch.setattr(quantising, "SAVES", 1.0)
+    monkeypatch.setattr(int8_worth, "forward_seconds", lambda model, size: 1000.0)
+    monkeypatch.setattr(int8_worth, "QUANTISING", 0.0)
+    monkeypatch.setattr(int8_worth, "JUDGING", 0.0)
+    monkeypatch.setattr(int8_worth, "seconds_in_turn", lambda *_: (1.0, 0.0))
+    monkeypatch.setattr(int8_worth, "SAVES", 1.0)
 
 
 def test_int8_is_taken_unasked_where_it_pays_and_holds(small, scenes, tmp_path, worthwhile):
@@ -419,7 +419,7 @@ def test_int8_is_not_taken_unasked_where_it_does_not_pay(
     small, scenes, tmp_path, worthwhile, monkeypatch, patch, reason
 ):
     for name, value in patch.items():
-        monkeypatch.setattr(quantising, name, value)
+        monkeypatch.setattr(quantising if name == "FEWEST_UNASKED" else int8_worth, name, value)
     summary = tag_folder(small(precision="auto"), scenes, tmp_path / "out", int8_agreement=LITTLE)
     assert summary.precision.value == "fp32"
     assert summary.precision.reason.startswith("for the test; INT8 is not used: ")
@@ -432,7 +432,7 @@ def test_what_int8_would_save_is_reckoned_against_openvino_where_that_would_run(
 ):
     assert prepare(small(precision="auto"), judging.SIZE, must_be_faster=False).value == OPENVINO
     engines = []
-    monkeypatch.setattr(quantising, "forward_seconds", lambda model, size: engines.append(model.engine) or 0.0)
+    monkeypatch.setattr(int8_worth, "forward_seconds", lambda model, size: engines.append(model.engine) or 0.0)
     model = small(precision="auto")
     summary = tag_folder(model, scenes, tmp_path / "out", int8_agreement=LITTLE, batch_size=3)
     assert "would save about 0 s" in summary.precision.reason
@@ -459,7 +459,8 @@ def test_unasked_a_folder_that_was_begun_in_int8_goes_on_in_it(small, scenes, tm
 
 
 @pytest.mark.parametrize("change", [{"precision": Choice("bf16", "")}, {"device": Choice("cuda", "")}])
-def test_unasked_int8_is_not_thought_of_where_half_precision_helps(small, scenes, tmp_path, change):
+def test_unasked_int8_is_not_thought_of_where_half_precision_helps(small, scenes, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(int8_worth, "int8_outruns_half", lambda: False)
     model = small(precision="auto")
     for name, value in change.items():
         setattr(model, name, value)
@@ -698,3 +699,62 @@ def test_quantising_phones_nobody_and_is_silent(tmp_path, imported):
     if imported == "by us":
         assert run.stderr == ""
         assert list(tmp_path.glob("*intel*")) == []
+
+
+@pytest.fixture
+def outrun(monkeypatch) -> None:
+    """A CPU that does more in INT8 at once than in half precision, whichever this is."""
+    monkeypatch.setattr(int8_worth, "int8_outruns_half", lambda: True)
+
+
+def test_unasked_int8_made_for_a_model_in_half_precision_is_that_of_fp32(tagged, scenes, tmp_path, worthwhile, outrun):
+    model = ResidentModel.load("demo", device="cpu", precision="bf16")
+    model.opened = ModelSettings(**AS_INT8 | {"precision": "auto"})
+    summary = tag_folder(model, scenes, tmp_path / "out", int8_agreement=LITTLE)
+    assert (summary.precision.value, summary.engine.value) == ("int8", INT8)
+    assert contents(tmp_path / "out" / "images") == contents(tagged / "images")
+    assert (model.precision.value, model.engine) == ("bf16", EAGER)
+
+
+@pytest.mark.parametrize(
+    ("int8", "reason"),
+    [
+        (0.7, "judging it costs about 3001 s, and it would save about 0 s"),
+        (0.1, "the model cannot be loaded in FP32"),
+    ],
+)
+def test_half_precision_would_be_compiled_and_is_outrun_only_then(
+    small, scenes, tmp_path, worthwhile, outrun, monkeypatch, int8, reason
+):
+    monkeypatch.setattr(int8_worth, "seconds_in_turn", lambda *_: (1.0, int8))
+    model = small(precision="auto")
+    model.precision = Choice("bf16", "for the test")
+    if int8 > 0.5:
+        monkeypatch.setattr(ResidentModel, "load", lambda **_: small())
+    summary = tag_folder(model, scenes, tmp_path / "out", int8_agreement=LITTLE)
+    assert summary.precision.value == "bf16"
+    assert summary.precision.reason.startswith(f"for the test; INT8 is not used: {reason}")
+    assert not (tmp_path / "out" / FOLDER).exists()
+
+
+def test_int8_is_not_made_of_a_model_whose_files_have_changed(small, scenes, tmp_path, worthwhile, outrun, monkeypatch):
+    model = small(precision="auto")
+    model.precision = Choice("bf16", "for the test")
+    monkeypatch.setattr(ResidentModel, "load", lambda **_: tagger(nn.Sequential(Colours()), tmp_path / "other"))
+    summary = tag_folder(model, scenes, tmp_path / "out", int8_agreement=LITTLE)
+    assert summary.precision.reason.endswith("INT8 is not used: the model's files have changed since it was loaded")
+
+
+@pytest.mark.parametrize(
+    ("has", "outruns"),
+    [
+        ((), False),
+        (("avx512_vnni",), True),  # and half is emulated
+        (("avx512_bf16",), False),
+        (("avx512_bf16", "avx512_vnni"), True),
+        (("avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8"), False),
+    ],
+)
+def test_int8_outruns_half_where_it_has_instructions_and_neither_has_tiles(has, outruns, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(has, True))
+    assert int8_outruns_half() == outruns

@@ -123,6 +123,17 @@ def times_fp32(precision: str, device: str) -> int:
     return 2 if has_half and precision != "fp32" else 1
 
 
+def int8_outruns_half() -> bool:
+    """Returns whether the CPU does more in INT8 at once than in half precision. With AMX both go through its tiles.
+
+    >>> int8_outruns_half()
+    False
+    """
+    capabilities = torch.cpu.get_capabilities()
+    has_amx = bool(capabilities.get("amx_bf16"))
+    return not has_amx and times_fp32(INT8, "cpu") > times_fp32("bf16", "cpu")
+
+
 def environment(device: str = "cpu") -> dict[str, str | int]:
     """Returns the machine and the versions a result was made with; of several GPUs, that of `device`, or the first.
 

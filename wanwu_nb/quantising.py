@@ -12,26 +12,22 @@ from typing import Any
 
 from .deciding import Decision
 from .engines import INT8, OPENVINO
-from .engines.answers import fixed_batch
 from .engines.openvino_int8 import Quantised, versions, why_not_made, why_not_run
-from .errors import first_line
+from .errors import WanwuError, first_line
 from .finding import Listing
 from .hardware import Choice
 from .int8_engine import use_int8
 from .int8_folder import FOLDER, Broken, Verdict, files_of, read_network, read_verdict
 from .int8_sample import CALIBRATED, Sample
-from .judging import SIZE, Made, Maker, NotMade, holds, refusal
-from .preparing import choose_openvino
+from .int8_worth import may_be_faster, why_it_does_not_pay, why_not_worth_judging
+from .judging import Made, Maker, NotMade, holds, refusal
 from .resident import ResidentModel
 from .results import OutputFolder, precision_in_keys, run_key
 from .settings import INT8 as PRECISION
 from .settings import TagSettings
-from .timing import forward_seconds, seconds_in_turn
 
 FEWEST = 8  # pictures: of fewer, none are left to judge by
 FEWEST_UNASKED = CALIBRATED + 150
-# Of docs/speed.md: a share of the forward in FP32; seconds; and how many forwards judging by a picture takes.
-SAVES, QUANTISING, JUDGING = 0.4, 30.0, 1.5
 MORE = 2  # so many times as many pictures to judge by may decide otherwise
 
 Say = Callable[[str], None]
@@ -79,10 +75,9 @@ class PrecisionOfRun:
         return choice
 
     def _may_be_taken(self) -> bool:
-        """Unasked, for whoever leaves all to us, where half precision does not help."""
+        """Unasked, for whoever leaves all to us."""
         left_to_us = self.model.opened.precision == "auto" and self.settings.compile == "auto"
-        on_cpu = self.model.device.value == "cpu"
-        return left_to_us and on_cpu and self.model.precision.value == "fp32"
+        return left_to_us and may_be_faster(self.model)
 
     def _choose(self) -> Choice[str]:
         problem = why_not_run(self.model.device.value)
@@ -135,18 +130,18 @@ class PrecisionOfRun:
         if not holds(share, self.settings.int8_agreement):
             wanted = f"int8_agreement is {self.settings.int8_agreement:g}"
             return self._without(f"{verdict.reason}, and {wanted}", measured_of(verdict))
-        if not self.asked and self._tagged_in_fp32(verdict):
+        if not self.asked and self._tagged_without(verdict):
             return self._without("most pictures here were tagged without")
         return self._use(verdict, partial(read_network, self.output.folder, verdict.digest))
 
-    def _tagged_in_fp32(self, verdict: Verdict) -> bool:
+    def _tagged_without(self, verdict: Verdict) -> bool:
         fingerprint, decision = self.model.checkpoint.fingerprint, self.decision
         counts = []
         for precision in (self.model.precision, Choice(PRECISION, "", measured_of(verdict))):
             key = run_key(fingerprint, precision_in_keys(precision.record()), decision.selection, decision.vocabulary)
             counts.append(self.output.count_done_with(key))
-        in_fp32, in_int8 = counts
-        return in_fp32 > in_int8
+        without, in_int8 = counts
+        return without > in_int8
 
     def _use(self, verdict: Verdict, read: Callable[[], Quantised]) -> Choice[str]:
         """Raises Broken where its network has to be read, and is not as it was written."""
@@ -169,20 +164,7 @@ class PrecisionOfRun:
         problem = why_not_made()
         if problem or self.asked:
             return problem
-        return self._why_it_does_not_pay()
-
-    def _why_it_does_not_pay(self) -> str:
-        """Against FP32 as it would run: with OpenVINO where that was prepared, or pays."""
-        try:
-            choose_openvino(self.pictures, SIZE, self.model, self.say)
-            seconds = forward_seconds(self.model, SIZE) / SIZE
-        except Exception as error:  # a network may fail on noise, and not on pictures
-            return f"a batch could not be timed ({first_line(error)})"
-        saved = self.pictures * seconds * SAVES
-        costs = QUANTISING + len(self.sample.judges) * seconds * JUDGING
-        if saved > costs:
-            return ""
-        return f"making and judging it costs about {costs:.0f} s and would save about {saved:.0f} s"
+        return why_it_does_not_pay(self.model, self.pictures, len(self.sample.judges), self.say)
 
     def _make(self) -> Choice[str]:
         calibration, judges = self.sample.sizes
@@ -190,10 +172,11 @@ class PrecisionOfRun:
             f"making INT8 from {calibration} pictures of this folder and judging it by {judges} others, "
             "once for this output folder: takes minutes"
         )
-        maker = Maker(self.model, self.settings, self.sample, self.decision, self.output)
         kept = None
         try:
-            verdict, kept = maker.make_and_judge(self._why_not_worth_judging)
+            in_fp32 = self._in_fp32()
+            maker = Maker(in_fp32, self.settings, self.sample, self.decision, self.output)
+            verdict, kept = maker.make_and_judge(lambda made: self._why_not_worth(made, in_fp32))
         except NotMade as error:
             if not error.for_good:
                 return self._without(str(error))
@@ -201,17 +184,23 @@ class PrecisionOfRun:
         self.output.write_folder(files_of(verdict, kept), FOLDER)
         return self._by(verdict)
 
-    def _why_not_worth_judging(self, made: Made) -> str:
-        """By what was measured; what is asked for is judged in any case."""
+    def _in_fp32(self) -> ResidentModel:
+        """The model; one in half precision anew, since that has lost bits. Raises NotMade."""
+        if self.model.precision.value == "fp32":
+            return self.model
+        try:
+            anew = ResidentModel.load(**{**self.model.opened.model_dump(), "precision": PRECISION})
+        except WanwuError as error:
+            raise NotMade(f"the model cannot be loaded in FP32 ({first_line(error)})", for_good=False) from None
+        if anew.checkpoint.fingerprint != self.model.checkpoint.fingerprint:
+            raise NotMade("the model's files have changed since it was loaded", for_good=False)
+        return anew
+
+    def _why_not_worth(self, made: Made, in_fp32: ResidentModel) -> str:
+        """What is asked for is judged in any case."""
         if self.asked:
             return ""
-        batch = fixed_batch(self.model.checkpoint.spec, SIZE)
-        fp32, int8 = seconds_in_turn(self.model.launch, made.run, batch)
-        saved = self.pictures * (fp32 - int8) / SIZE
-        costs = len(self.sample.judges) * (fp32 + int8) / SIZE
-        if saved > costs:
-            return ""
-        return f"judging it costs about {costs:.0f} s, and it would save about {saved:.0f} s"
+        return why_not_worth_judging(self.model, in_fp32, made.run, self.pictures, len(self.sample.judges))
 
 
 def measured_of(verdict: Verdict) -> dict[str, Any]:
