@@ -13,7 +13,7 @@ from .resident import ResidentModel
 from .timing import forward_seconds, seconds_in_turn
 
 # A share of a forward; seconds; and how many forwards in FP32 judging by a picture takes.
-SAVES, QUANTISING, JUDGING = 0.4, 30.0, 1.5
+SAVES, QUANTISING, JUDGING = 0.4, 30.0, 1.7
 COMPILED_HALF = 0.65  # of a forward: where INT8 may pay, half precision would be compiled
 
 
