@@ -1,42 +1,49 @@
 """A resident model in words, as it stands on the screen: in a line, or in a table of a notebook."""
 
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from .resident import ResidentModel
+from .fitting import InputSpec
+from .hardware import Choice
+
+Words = Mapping[str, str]
 
 
-def as_line(model: "ResidentModel") -> str:
-    """Returns what is to be known of a model, for print.
+def words_of(record: Mapping[str, Any], spec: InputSpec, device: Choice[str], precision: Choice[str]) -> Words:
+    """Returns what is to be known of a model, by name; `record` is what stands of it in summary.json.
 
-    >>> as_line(model)
-    'name: demo, kind: detector, classes: 20, input: 640 x 640, letterbox, ...'
+    >>> words_of(model.record(), model.checkpoint.spec, model.device, model.precision)["classes"]
+    '54,092'
     """
-    return ", ".join(f"{name}: {value}" for name, value in _words(model).items())
-
-
-def as_table(model: "ResidentModel") -> str:
-    """Returns the same as HTML.
-
-    >>> as_table(model)
-    '<table><tr><th>name</th><td>demo</td></tr>...</table>'
-    """
-    rows = [f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in _words(model).items()]
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _words(model: "ResidentModel") -> dict[str, str]:
-    record, spec = model.record(), model.checkpoint.spec
     megabytes = record["bytes"] / 1e6
     return {
         "name": record["name"],
         "kind": record["kind"],
         "classes": f"{record['classes']:,}",
         "input": f"{spec.width} x {spec.height}, {spec.fit}",
-        "device": f"{model.device.value} ({model.device.reason})",
-        "precision": f"{model.precision.value} ({model.precision.reason})",
+        "device": f"{device.value} ({device.reason})",
+        "precision": f"{precision.value} ({precision.reason})",
         "parameters": f"{record['parameters']:,} ({megabytes:,.1f} MB)",
-        "loaded in": f"{model.load_seconds:.2f} s",
+        "loaded in": f"{record['load_seconds']:.2f} s",
         "fingerprint": record["fingerprint"],
     }
+
+
+def as_line(words: Words) -> str:
+    """Returns them for print.
+
+    >>> as_line({"name": "demo", "kind": "detector"})
+    'name: demo, kind: detector'
+    """
+    return ", ".join(f"{name}: {value}" for name, value in words.items())
+
+
+def as_table(words: Words) -> str:
+    """Returns them as HTML.
+
+    >>> as_table({"name": "demo"})
+    '<table><tr><th>name</th><td>demo</td></tr></table>'
+    """
+    rows = [f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in words.items()]
+    return f"<table>{''.join(rows)}</table>"

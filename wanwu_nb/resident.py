@@ -13,7 +13,7 @@ from . import process
 from .checkpoints import Checkpoint, open_checkpoint
 from .collector import collector_paused
 from .deciding import Decision
-from .describing import as_line, as_table
+from .describing import Words, as_line, as_table, words_of
 from .detecting import RawOutput, pack, unpack
 from .detections import Detections, Selection
 from .engines import COMPILED, EAGER, Normalised, Run, compiled
@@ -260,8 +260,11 @@ class ResidentModel:
             "fingerprint": checkpoint.fingerprint,
         }
 
+    def _words(self) -> Words:
+        return words_of(self.record(), self.checkpoint.spec, self.device, self.precision)
+
     def __repr__(self) -> str:
-        return f"ResidentModel({as_line(self)})"
+        return f"ResidentModel({as_line(self._words())})"
 
     def _repr_html_(self) -> str:
-        return as_table(self)
+        return as_table(self._words())
