@@ -25,13 +25,12 @@ from wanwu_nb.finding import find_images
 from wanwu_nb.hardware import Choice, usable_cores
 from wanwu_nb.images import read
 from wanwu_nb.measure import Spread
-from wanwu_nb.memory_format import CHANNELS_LAST, CONTIGUOUS
+from wanwu_nb.memory_format import CHANNELS_LAST, CONTIGUOUS, pictures_a_second
 from wanwu_nb.progress import Progress
 from wanwu_nb.reading import CPU_THREADS, NVJPEG, Opened, PictureReader
 from wanwu_nb.results import OutputFolder, run_key
 from wanwu_nb.running import run_plan
 from wanwu_nb.settings import TagSettings
-from wanwu_nb.timing import forward_seconds
 from wanwu_nb.tuning import Plan, make_plan
 
 from . import harness
@@ -115,8 +114,7 @@ def network_alone(model: ResidentModel, plan: Plan) -> dict[str, float]:
     """Pictures a second in each memory format; the model is left as it was planned."""
     rates = {}
     for memory_format in (CHANNELS_LAST, CONTIGUOUS):
-        model.use_memory_format(memory_format)
-        rates[memory_format] = plan.batch_size.value / forward_seconds(model, plan.batch_size.value)
+        rates[memory_format] = pictures_a_second(model, memory_format, plan.batch_size.value)
     model.use_memory_format(plan.memory_format.value)
     return rates
 

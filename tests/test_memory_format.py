@@ -9,7 +9,7 @@ from wanwu_nb.hardware import Choice
 from wanwu_nb.memory_format import CHANNELS_LAST, CONTIGUOUS, choose_memory_format
 
 MEASURED = Choice(32, "measured", {"pictures_per_second": {"32": 900.0}})
-MANY = 3_200  # a hundred batches
+MANY = 27_000  # pictures: half a minute
 
 
 @pytest.fixture
@@ -66,13 +66,24 @@ def test_a_run_that_goes_on_keeps_to_what_the_stopped_one_had(on_gpu, earlier, k
     assert (choice.value, choice.reason) == (kept, "as the run that was stopped")
 
 
-@pytest.mark.parametrize("seconds", [0.01, 0.29])
-def test_where_the_network_is_soon_done_the_other_is_not_tried(on_gpu, monkeypatch, seconds):
-    untried = AssertionError("contiguous was run")
-    monkeypatch.setattr(memory_format, "forward_seconds", taking({CHANNELS_LAST: seconds, CONTIGUOUS: untried}))
-    choice = choose_memory_format({}, MANY, MEASURED, on_gpu)
+def test_few_pictures_are_run_without_measuring(on_gpu, monkeypatch):
+    monkeypatch.setattr(memory_format, "forward_seconds", None)
+    assert choose_memory_format({}, MANY, Choice(8, "as asked"), on_gpu).value == CHANNELS_LAST
+
+
+@pytest.mark.parametrize("pictures", [1, MANY - 1])
+def test_where_the_network_is_soon_done_nothing_is_measured(on_gpu, monkeypatch, pictures):
+    monkeypatch.setattr(memory_format, "forward_seconds", None)
+    choice = choose_memory_format({}, pictures, MEASURED, on_gpu)
     assert choice.value == CHANNELS_LAST
-    assert choice.reason.endswith(f"for {100 * seconds:.0f} s, measuring does not pay")
+    assert choice.reason.endswith(f"for {pictures / 900:.0f} s, measuring does not pay")
+
+
+def test_a_size_below_all_that_were_measured_is_not_measured_either(on_gpu, monkeypatch):
+    """Memory held none of those that were tried."""
+    monkeypatch.setattr(memory_format, "forward_seconds", None)
+    none = Choice(4, "measured: 8 failed", {"pictures_per_second": {}})
+    assert choose_memory_format({}, MANY, none, on_gpu).reason.endswith("the batch size was not measured, nor was this")
 
 
 def test_on_a_cpu_nothing_is_touched(monkeypatch):
