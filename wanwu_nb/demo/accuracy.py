@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hardware import environment
+from ..hardware import environment, usable_cores
 from ..quality import wilson
 from ..resident import ResidentModel
 from ..results import read_results
@@ -37,7 +37,7 @@ def measure(count: int, threshold: float, effect: str, folder: Path) -> Figures:
     >>> measure(40, 0.3, "", Path("runs/unseen"))["recall"] > 0.9
     True
     """
-    truth = draw_folder(folder / "scenes", count, UNSEEN_SEED, effect)
+    truth = draw_folder(folder / "scenes", count, UNSEEN_SEED, effect, usable_cores())
     model = ResidentModel.load("demo")
     tag_folder(model, folder / "scenes", folder / "tags", conf_threshold=0.01)
     return judge(truth, read_results(folder / "tags"), threshold)
